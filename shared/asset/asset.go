@@ -5,7 +5,12 @@
 // more fields than its documentation and its SDK know, and a backup that drops one of them is not a backup.
 package asset
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+)
 
 // Kind is one of the four kinds of asset in a backup. Its text is what stands in manifests, reports and requests.
 type Kind string
@@ -96,4 +101,33 @@ func CleanDirectory(directory string) string {
 		return "/"
 	}
 	return directory
+}
+
+// FileLocations lists the files that a resource's definition points to, each once: location, dependFiles and dependPackages, in either spelling that
+// the API is known to use.
+func FileLocations(definition []byte) []string {
+	var locations []string
+	add := func(text []byte) {
+		if s, ok := rawjson.String(text); ok && s != "" && !slices.Contains(locations, s) {
+			locations = append(locations, s)
+		}
+	}
+	for name, span := range rawjson.Members(definition) {
+		value := span.In(definition)
+		switch name {
+		case "location":
+			add(value)
+		case "dependFiles", "depend_files":
+			for e := range rawjson.Elements(value) {
+				add(e.In(value))
+			}
+		case "dependPackages", "depend_packages":
+			for e := range rawjson.Elements(value) {
+				if location, ok := rawjson.Path(e.In(value), "location"); ok {
+					add(location)
+				}
+			}
+		}
+	}
+	return locations
 }

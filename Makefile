@@ -1,0 +1,77 @@
+# DataArts Backup. Needs Go, git and make; `make` alone says what there is.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+FUNCTIONS := backup restore console
+
+# What the binaries are built for: the functions run on linux/amd64 unless told otherwise (make build GOARCH=arm64).
+# These two are for `build` alone. Everything else runs on this machine.
+GOOS ?= linux
+GOARCH ?= amd64
+unexport GOOS GOARCH
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Extra arguments for go test, e.g. make test TESTFLAGS='-run TestLease ./shared/lease/...'
+TESTFLAGS ?= ./...
+FUZZTIME ?= 5s
+DEMO_FLAGS ?=
+GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: help build $(FUNCTIONS:%=build-%) test lint demo invoke fuzz bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: $(FUNCTIONS:%=build-%) ## build dist/<function>/bootstrap and dist/<function>.zip (GOARCH=arm64 works too)
+
+$(FUNCTIONS:%=build-%): build-%:
+	CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -trimpath -buildvcs=false -tags lambda.norpc \
+		-ldflags '$(LDFLAGS)' -o dist/$*/bootstrap ./functions/$*
+	go run ./infra/zip dist/$*/bootstrap dist/$*.zip
+
+# The race detector needs a C compiler. Without one the tests still run.
+test: ## run all tests, with the race detector where there is a C compiler
+	@if command -v "$$(go env CC | cut -d ' ' -f 1)" >/dev/null 2>&1; then \
+		echo "go test -race -shuffle=on $(TESTFLAGS)"; \
+		CGO_ENABLED=1 go test -race -shuffle=on $(TESTFLAGS); \
+	else \
+		echo "No C compiler ($$(go env CC)) was found: the tests run WITHOUT the race detector."; \
+		echo "go test -shuffle=on $(TESTFLAGS)"; \
+		go test -shuffle=on $(TESTFLAGS); \
+	fi
+
+lint: ## check style, errors and the rules of the layers (builds golangci-lint at first)
+	$(GOLANGCI_LINT) run ./...
+
+# The local cloud runs the binaries on this machine, so they are built for it.
+demo: ## run the whole story on a local cloud (KEEP=1: and keep serving)
+	@$(MAKE) --no-print-directory build GOOS="$$(go env GOHOSTOS)" GOARCH="$$(go env GOHOSTARCH)"
+	go run ./infra/local/demo $(if $(KEEP),-keep) $(DEMO_FLAGS)
+
+invoke: ## send one event to a function: FUNCTION=backup EVENT=events/command-backup.json
+	@case " $(FUNCTIONS) " in \
+		*" $(FUNCTION) "*) ;; \
+		*) echo "FUNCTION is '$(FUNCTION)': want one of $(FUNCTIONS)" >&2; exit 2 ;; \
+	esac; \
+	if [ ! -r "$(EVENT)" ] || [ -d "$(EVENT)" ]; then \
+		echo "EVENT is '$(EVENT)': want a file, e.g. one of" >&2; ls events/*.json >&2; exit 2; \
+	fi; \
+	if [ ! -x "dist/$(FUNCTION)/bootstrap" ]; then echo "dist/$(FUNCTION)/bootstrap is not there: run make build first" >&2; exit 2; fi; \
+	exec "dist/$(FUNCTION)/bootstrap" < "$(EVENT)"
+
+fuzz: ## fuzz every target for FUZZTIME (5s)
+	@found=$$(go test -list '^Fuzz' ./...) || { echo "$$found"; exit 1; }; \
+	echo "$$found" | awk '/^Fuzz/ { name[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, name[i]; n = 0 }' | \
+	while read -r package target; do \
+		echo "fuzz $$package $$target for $(FUZZTIME)"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what was built
+	rm -rf dist coverage.out

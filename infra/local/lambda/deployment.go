@@ -1,0 +1,274 @@
+package lambda
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/instance"
+)
+
+// The limits of a synchronous invocation, in bytes ("Lambda quotas": 6 MB each).
+const (
+	maxRequest  = 6 << 20
+	maxResponse = 6 << 20
+)
+
+// Errors of an invocation that the service refuses. What goes wrong in the function is a FunctionError.
+var (
+	ErrRequestTooLarge = errors.New("the event is larger than the service takes") // RequestTooLargeException
+	ErrNotJSON         = errors.New("the event is not JSON")                      // InvalidRequestContentException
+	ErrThrottled       = errors.New("as many instances as may be are busy")       // TooManyRequestsException
+	ErrRemoved         = errors.New("the function has been removed")              // ResourceNotFoundException
+)
+
+// Types of a FunctionError that Lambda gives by itself.
+const (
+	TypeTimeout    = "Sandbox.Timedout"
+	TypeExited     = "Runtime.ExitError"
+	TypeNotStarted = "Runtime.InvalidEntrypoint"
+)
+
+// FunctionError is what went wrong in a function: what it posted as an error, or what Lambda says of it.
+type FunctionError struct {
+	Type    string // errorType
+	Message string // errorMessage
+}
+
+// Result is a finished invocation.
+type Result struct {
+	RequestID     string
+	Payload       []byte         // what the function answered; with a FunctionError the error's body
+	FunctionError *FunctionError // nil when the function answered
+	Duration      time.Duration
+	ColdStart     bool
+}
+
+// Deployment is a function that takes invocations. It is safe for concurrent use.
+type Deployment struct {
+	service  *Service
+	function Function
+	pool     *instance.Pool
+	arn      string
+	keys     iam.Credentials
+	ctx      context.Context // ends when the function is removed
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+
+	mu         sync.Mutex
+	initError  *FunctionError
+	violations []string
+}
+
+// Name is the function's name.
+func (d *Deployment) Name() string { return d.function.Name }
+
+// Instances is how many processes of the function run.
+func (d *Deployment) Instances() int { return d.pool.Instances() }
+
+// Violations are the wrong uses of the runtime API by the function's processes, in words. A function that works has none.
+func (d *Deployment) Violations() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.violations)
+}
+
+// Close removes the function and its role's keys: running instances get SIGTERM, a moment later SIGKILL. It returns when they
+// have ended.
+func (d *Deployment) Close() {
+	d.mu.Lock()
+	d.cancel() // Under the lock, so that Invoke counts nothing in after this.
+	d.mu.Unlock()
+	d.pool.Close()
+	d.running.Wait()
+	if d.service.opts.Keyring != nil {
+		d.service.opts.Keyring.Remove(d.keys.AccessKey)
+	}
+}
+
+// Invoke is a synchronous invocation (RequestResponse). When ctx ends Invoke returns its error, but the invocation goes on.
+// Errors: ErrRequestTooLarge, ErrNotJSON, ErrThrottled, ErrRemoved, those of ctx; what goes wrong in the function is in the Result.
+func (d *Deployment) Invoke(ctx context.Context, payload []byte) (Result, error) {
+	requestID := d.service.opts.NewRequestID()
+	fail := func(err error) (Result, error) {
+		return Result{RequestID: requestID}, fmt.Errorf("invoke function %q, request %s: %w", d.function.Name, requestID, err)
+	}
+	if len(payload) > maxRequest {
+		return fail(ErrRequestTooLarge)
+	}
+	if !json.Valid(payload) {
+		return fail(ErrNotJSON)
+	}
+	d.mu.Lock()
+	if d.ctx.Err() != nil {
+		d.mu.Unlock()
+		return fail(ErrRemoved)
+	}
+	d.running.Add(1)
+	d.mu.Unlock()
+	type end struct {
+		outcome instance.Outcome
+		err     error
+	}
+	done := make(chan end, 1)
+	go func() {
+		defer d.running.Done()
+		outcome, err := d.pool.Invoke(instance.Call{
+			RequestID: requestID,
+			Payload:   payload,
+			Timeout:   d.function.Timeout,
+			Started: func(h http.Header, deadline time.Time) {
+				h.Set("Lambda-Runtime-Aws-Request-Id", requestID)
+				h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(deadline.UnixMilli(), 10))
+				h.Set("Lambda-Runtime-Invoked-Function-Arn", d.arn)
+				h.Set("Lambda-Runtime-Trace-Id", "Root=1-00000000-000000000000000000000000;Sampled=0")
+				h.Set("Content-Type", "application/json")
+			},
+		})
+		done <- end{outcome, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return fail(ctx.Err())
+	case e := <-done:
+		switch {
+		case errors.Is(e.err, instance.ErrBusy):
+			return fail(ErrThrottled)
+		case errors.Is(e.err, instance.ErrClosed), e.outcome.End == instance.Stopped:
+			return fail(ErrRemoved)
+		case e.err != nil:
+			return fail(e.err)
+		}
+		return d.result(requestID, e.outcome), nil
+	}
+}
+
+// result is an outcome in Lambda's words.
+func (d *Deployment) result(requestID string, outcome instance.Outcome) Result {
+	r := Result{RequestID: requestID, Payload: outcome.Answer, Duration: outcome.Duration, ColdStart: outcome.Cold}
+	say := func(errorType, format string, args ...any) {
+		message := "RequestId: " + requestID + " Error: " + fmt.Sprintf(format, args...)
+		r.FunctionError = &FunctionError{errorType, message}
+		r.Payload = errorBody(*r.FunctionError)
+	}
+	switch outcome.End {
+	case instance.TimedOut:
+		say(TypeTimeout, "Task timed out after %.2f seconds", d.function.Timeout.Seconds())
+	case instance.Exited:
+		say(TypeExited, "Runtime exited: %s", outcome.Exit)
+	case instance.NotStarted:
+		say(TypeNotStarted, "%s", outcome.Exit)
+	case instance.EndedEarly:
+		d.mu.Lock()
+		posted := d.initError
+		d.initError = nil
+		d.mu.Unlock()
+		if posted != nil {
+			r.FunctionError, r.Payload = posted, errorBody(*posted)
+			break
+		}
+		say(TypeExited, "Runtime exited: %s", outcome.Exit)
+	default:
+		if outcome.Failed {
+			e := postedError(outcome.Answer)
+			r.FunctionError = &e
+		}
+	}
+	return r
+}
+
+// postedError reads an error as a function posts it.
+func postedError(body []byte) FunctionError {
+	var posted struct {
+		Message string `json:"errorMessage"`
+		Type    string `json:"errorType"`
+	}
+	if err := json.Unmarshal(body, &posted); err != nil {
+		return FunctionError{Message: string(body)}
+	}
+	return FunctionError{Type: posted.Type, Message: posted.Message}
+}
+
+// api is the runtime API of one instance. Wrong use is answered as by the Runtime Interface Emulator and is a violation.
+func (d *Deployment) api(i *instance.Instance) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, r *http.Request) {
+		call, err := i.Next(r.Context())
+		switch {
+		case errors.Is(err, instance.ErrUnanswered):
+			d.violation(w, http.StatusForbidden, "InvalidStateTransition", "the next event was asked for: "+err.Error())
+			return
+		case err != nil:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		maps.Copy(w.Header(), call.Header)
+		_, _ = w.Write(call.Payload) // If it does not arrive, the invocation takes too long.
+	})
+	answer := func(failed bool) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxResponse))
+			tooLarge := false
+			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+				tooLarge = true
+				body = errorBody(FunctionError{"Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size (6291556 bytes)."})
+			} else if err != nil {
+				d.violation(w, http.StatusBadRequest, "TruncatedHTTPRequest", err.Error())
+				return
+			}
+			switch err := i.Answer(r.PathValue("id"), body, failed || tooLarge); {
+			case errors.Is(err, instance.ErrAnswered):
+				d.violation(w, http.StatusForbidden, "InvalidStateTransition", err.Error())
+			case err != nil:
+				d.violation(w, http.StatusBadRequest, "InvalidRequestID", err.Error())
+			case tooLarge:
+				d.violation(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the answer is too large")
+			default:
+				accept(w)
+			}
+		}
+	}
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", answer(false))
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", answer(true))
+	mux.HandleFunc("POST /2018-06-01/runtime/init/error", func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxResponse))
+		if err != nil {
+			d.violation(w, http.StatusBadRequest, "TruncatedHTTPRequest", err.Error())
+			return
+		}
+		e := postedError(body)
+		d.mu.Lock()
+		d.initError = &e // For the invocation that is waiting for this start, whose process ends now.
+		d.mu.Unlock()
+		accept(w)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		d.violation(w, http.StatusNotFound, "NotFound", r.Method+" "+r.URL.Path+" is not part of the runtime API")
+	})
+	return mux
+}
+
+func accept(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = io.WriteString(w, `{"status":"OK"}`)
+}
+
+// violation writes down what the function did wrong with the API and answers it.
+func (d *Deployment) violation(w http.ResponseWriter, status int, errorType, message string) {
+	d.mu.Lock()
+	d.violations = append(d.violations, errorType+": "+message)
+	d.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(errorBody(FunctionError{errorType, message}))
+}

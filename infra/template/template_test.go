@@ -1,0 +1,305 @@
+// Package template_test holds template.yaml, the AWS SAM template, to what the functions need. That it is a valid template is
+// checked by check.mjs beside this file.
+package template_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/config"
+)
+
+type environment struct{ Variables map[string]any }
+
+type function struct {
+	Type       string
+	Properties struct {
+		Runtime       string
+		Handler       string
+		Architectures []string
+		CodeUri       string
+		Timeout       int
+		Environment   environment
+		Events        map[string]struct {
+			Type       string
+			Properties map[string]any
+		}
+		FunctionUrlConfig any
+	}
+}
+
+type template struct {
+	Globals struct {
+		Function struct {
+			Runtime       string
+			Handler       string
+			Architectures []string
+			Timeout       int
+			Environment   environment
+		}
+	}
+	Parameters map[string]struct{ Type, Description, AllowedPattern string }
+	Resources  map[string]yaml.Node
+	Outputs    map[string]struct{ Description string }
+}
+
+func read(t *testing.T) template {
+	t.Helper()
+	text, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parsed template
+	if err := yaml.Unmarshal(text, &parsed); err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+func (tpl template) resource(t *testing.T, name string, into any) {
+	t.Helper()
+	node, exists := tpl.Resources[name]
+	if !exists {
+		t.Fatalf("there is no resource %s", name)
+	}
+	if err := node.Decode(into); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
+// functions are the resources of the functions.
+func functions() map[string]config.Function {
+	return map[string]config.Function{"BackupFunction": config.Backup, "RestoreFunction": config.Restore, "ConsoleFunction": config.Console}
+}
+
+func TestTemplate_FunctionsRunTheBinaries(t *testing.T) {
+	t.Parallel()
+	tpl := read(t)
+	g := tpl.Globals.Function
+	if g.Runtime != "provided.al2023" || g.Handler != "bootstrap" || !slices.Equal(g.Architectures, []string{"x86_64"}) {
+		t.Errorf("runtime %q, handler %q, architectures %v", g.Runtime, g.Handler, g.Architectures)
+	}
+	for name, fn := range functions() {
+		var f function
+		tpl.resource(t, name, &f)
+		if f.Type != "AWS::Serverless::Function" {
+			t.Errorf("%s is a %s", name, f.Type)
+		}
+		if want := "dist/" + string(fn) + "/"; f.Properties.CodeUri != want {
+			t.Errorf("%s runs %s, want %s", name, f.Properties.CodeUri, want)
+		}
+		if p := f.Properties; p.Runtime != "" || p.Handler != "" || p.Architectures != nil {
+			t.Errorf("%s has a runtime of its own", name)
+		}
+		timeout := g.Timeout
+		if f.Properties.Timeout != 0 {
+			timeout = f.Properties.Timeout
+		}
+		if timeout < 1 || timeout > 900 {
+			t.Errorf("%s may run for %d s, Lambda's limit is 900", name, timeout)
+		}
+		if f.Properties.FunctionUrlConfig != nil {
+			t.Errorf("%s has a URL past the gateway", name)
+		}
+	}
+}
+
+// required are the variables without which a function does not start on Lambda.
+func required(fn config.Function) []string {
+	names := []string{"DATAARTS_REGION", "OBS_ENDPOINT", "BACKUP_LOCATION"}
+	switch fn {
+	case config.Backup:
+		return append(names, "DATAARTS_PROJECT_ID", "DATAARTS_WORKSPACES", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK")
+	case config.Restore:
+		return append(names, "DATAARTS_PROJECT_ID", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK")
+	default:
+		return append(names, "BACKUP_FUNCTION")
+	}
+}
+
+func TestTemplate_SetsOnlyVariablesThatTheFunctionReads(t *testing.T) {
+	t.Parallel()
+	tpl := read(t)
+	for name, fn := range functions() {
+		var f function
+		tpl.resource(t, name, &f)
+		known := config.Names(fn)
+		set := maps.Clone(tpl.Globals.Function.Environment.Variables)
+		maps.Copy(set, f.Properties.Environment.Variables)
+		for variable := range set {
+			if !slices.Contains(known, variable) {
+				t.Errorf("%s sets %s, which %s does not read", name, variable, fn)
+			}
+		}
+		for _, variable := range required(fn) {
+			if _, is := set[variable]; !is {
+				t.Errorf("%s does not set %s", name, variable)
+			}
+		}
+		for variable, value := range set {
+			secret := strings.HasPrefix(variable, "HUAWEICLOUD_SDK_")
+			if text, _ := value.(string); secret && !strings.HasPrefix(text, "{{resolve:secretsmanager:") {
+				t.Errorf("%s takes %s from %v, want Secrets Manager", name, variable, value)
+			}
+		}
+	}
+}
+
+func TestTemplate_BackupRunsAtMidnight(t *testing.T) {
+	t.Parallel()
+	var f function
+	read(t).resource(t, "BackupFunction", &f)
+	var schedules int
+	for name, event := range f.Properties.Events {
+		if event.Type != "ScheduleV2" {
+			continue
+		}
+		schedules++
+		expression, _ := event.Properties["ScheduleExpression"].(string)
+		// Minute, hour, day of month, month, day of week, year; one of the two days must be "?".
+		if !regexp.MustCompile(`^cron\(0 0 (\* \* \?|\? \* \*) \*\)$`).MatchString(expression) {
+			t.Errorf("%s runs at %q, which is not midnight", name, expression)
+		}
+		if event.Properties["ScheduleExpressionTimezone"] != "TimeZone" {
+			t.Errorf("%s runs in the zone %v, want the parameter", name, event.Properties["ScheduleExpressionTimezone"])
+		}
+		input, _ := event.Properties["Input"].(string)
+		var command map[string]string
+		if err := json.Unmarshal([]byte(input), &command); err != nil || len(command) != 1 || command["time"] != "<aws.scheduler.scheduled-time>" {
+			t.Errorf("%s sends %q, want the scheduled time", name, input)
+		}
+	}
+	if schedules != 1 {
+		t.Errorf("there are %d schedules, want 1", schedules)
+	}
+}
+
+func TestTemplate_RestoreRequestsTriggerTheRestore(t *testing.T) {
+	t.Parallel()
+	tpl := read(t)
+	var f function
+	tpl.resource(t, "RestoreFunction", &f)
+	var filter struct {
+		S3Key struct {
+			Rules []struct{ Name, Value string }
+		}
+	}
+	text, err := yaml.Marshal(f.Properties.Events["Requested"].Properties["Filter"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &filter); err != nil {
+		t.Fatal(err)
+	}
+	// The rules must match the location: requests lie below its root.
+	location, err := config.ParseLocation(strings.ReplaceAll(
+		tpl.Globals.Function.Environment.Variables["BACKUP_LOCATION"].(string), "${VaultName}", "vault"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := map[string]string{}
+	for _, rule := range filter.S3Key.Rules {
+		rules[rule.Name] = rule.Value
+	}
+	if want := location.Root() + "restore-requests/"; rules["prefix"] != want || rules["suffix"] != ".json" {
+		t.Errorf("objects like %v trigger the restore, want %s*.json", rules, want)
+	}
+	if event := f.Properties.Events["Requested"]; event.Type != "S3" || event.Properties["Bucket"] != "Vault" {
+		t.Errorf("the trigger is %s on %v", event.Type, event.Properties["Bucket"])
+	}
+}
+
+func TestTemplate_NoRouteWithoutAuthentication(t *testing.T) {
+	t.Parallel()
+	tpl := read(t)
+	var api struct {
+		Properties struct {
+			Auth struct {
+				EnableIamAuthorizer bool
+				DefaultAuthorizer   string
+			}
+		}
+	}
+	tpl.resource(t, "Api", &api)
+	if !api.Properties.Auth.EnableIamAuthorizer || api.Properties.Auth.DefaultAuthorizer != "AWS_IAM" {
+		t.Errorf("the API's authentication is %+v", api.Properties.Auth)
+	}
+	routes := map[string]string{}
+	for name := range functions() {
+		var f function
+		tpl.resource(t, name, &f)
+		for event, e := range f.Properties.Events {
+			if e.Type == "Api" {
+				t.Errorf("%s of %s is on a gateway of its own", event, name)
+			}
+			if e.Type != "HttpApi" {
+				continue
+			}
+			if e.Properties["ApiId"] != "Api" || e.Properties["Auth"] != nil {
+				t.Errorf("%s of %s leaves the gateway's authentication", event, name)
+			}
+			routes[e.Properties["Method"].(string)+" "+e.Properties["Path"].(string)] = name
+		}
+	}
+	want := map[string]string{
+		"POST /restores": "RestoreFunction", "GET /restores": "RestoreFunction", "GET /restores/{id}": "RestoreFunction",
+		"POST /restores/{id}/undo": "RestoreFunction",
+		"GET /":                    "ConsoleFunction", "GET /backups": "ConsoleFunction", "GET /backups/{name}": "ConsoleFunction",
+		"GET /backups/{name}/diff/{other}": "ConsoleFunction", "POST /backups/{name}/verify": "ConsoleFunction", "POST /backups": "ConsoleFunction",
+		"GET /schedule": "ConsoleFunction", "PUT /schedule": "ConsoleFunction", "GET /folders": "ConsoleFunction",
+	}
+	if !maps.Equal(routes, want) {
+		t.Errorf("routes are %v, want %v", routes, want)
+	}
+}
+
+func TestTemplate_VaultIsPrivateAndStays(t *testing.T) {
+	t.Parallel()
+	var vault struct {
+		DeletionPolicy, UpdateReplacePolicy string
+		Properties                          struct {
+			VersioningConfiguration        struct{ Status string }
+			BucketEncryption               map[string]any
+			PublicAccessBlockConfiguration map[string]bool
+		}
+	}
+	read(t).resource(t, "Vault", &vault)
+	if vault.DeletionPolicy != "Retain" || vault.UpdateReplacePolicy != "Retain" {
+		t.Errorf("the bucket does not stay: %q, %q", vault.DeletionPolicy, vault.UpdateReplacePolicy)
+	}
+	if vault.Properties.VersioningConfiguration.Status != "Enabled" || len(vault.Properties.BucketEncryption) == 0 {
+		t.Errorf("the bucket is not versioned and encrypted: %+v", vault.Properties)
+	}
+	for _, block := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
+		if !vault.Properties.PublicAccessBlockConfiguration[block] {
+			t.Errorf("%s is off", block)
+		}
+	}
+}
+
+func TestTemplate_PermitsNothingBeyondItself(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policies := regexp.MustCompile(`(?s)Effect: Allow\n(.*?)Resource: ([^\n]*)`).FindAllSubmatch(text, -1)
+	if len(policies) == 0 {
+		t.Fatal("no permission was found")
+	}
+	for _, policy := range policies {
+		if action := string(policy[1]); strings.Contains(action, "*") {
+			t.Errorf("a function may do %s", action)
+		}
+		if resource := string(policy[2]); !strings.Contains(resource, "${VaultName}") && !strings.Contains(resource, "BackupFunction.Arn") {
+			t.Errorf("a function may use %s", resource)
+		}
+	}
+}

@@ -1,0 +1,387 @@
+package backup
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/factory"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+	"github.com/dataarts-backup/dataarts-backup/shared/store"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
+)
+
+// rounds is how often assets that change while the backup runs are read again before it is left at that. Each round ends with a listing.
+const rounds = 3
+
+// taking is one backup under way.
+type taking struct {
+	source Workspace
+	writer *vault.Writer
+	opts   Options
+
+	assets      map[asset.Ref]*entry // by identity; while assets are fetched, each worker touches its own entry only
+	totals      map[asset.Kind]factory.Listing
+	env         []byte
+	envCount    int
+	unsupported []vault.Unsupported
+	unlisted    []vault.Missing // kinds that could not be listed
+	drift       map[asset.Ref]vault.Drift
+}
+
+// entry is one asset that a listing has shown.
+type entry struct {
+	row      row
+	stored   vault.Asset
+	bindings []asset.Binding
+	err      error // why the definition is not stored
+	done     bool  // stored as it was at row
+	listed   int   // the last round that listed it
+}
+
+// row is what is kept of a listed row.
+type row struct {
+	ref         asset.Ref
+	id          string
+	owner       string
+	modified    time.Time
+	fingerprint [sha256.Size]byte
+}
+
+var listed = [...]asset.Kind{asset.Resources, asset.Scripts, asset.Jobs}
+
+// read lists, reads and stores until a listing shows nothing new, or until the rounds are used up.
+func (t *taking) read(ctx context.Context) error {
+	t.drift = map[asset.Ref]vault.Drift{}
+	if err := t.readEnv(ctx); err != nil {
+		return err
+	}
+	for round := range rounds {
+		t.totals, t.unlisted = map[asset.Kind]factory.Listing{}, nil
+		todo, err := t.list(ctx, round)
+		if err != nil {
+			return err
+		}
+		if len(todo) == 0 && round > 0 {
+			break
+		}
+		if err := t.fetch(ctx, todo); err != nil {
+			return err
+		}
+	}
+	return t.again(ctx)
+}
+
+// readEnv reads and stores the environment variables.
+func (t *taking) readEnv(ctx context.Context) error {
+	params, err := t.source.Env(ctx)
+	if errors.Is(err, factory.ErrUnsupported) {
+		t.unsupported = append(t.unsupported, vault.Unsupported{Kind: asset.Env, Reason: "this region has no API for environment variables"})
+		return nil
+	}
+	ref := asset.Ref{Kind: asset.Env, Name: asset.EnvName}
+	e := &entry{row: row{ref: ref}, err: err}
+	t.assets[ref] = e
+	if err != nil {
+		return fatal(ctx, err)
+	}
+	list, ok := rawjson.Lookup(params, "params")
+	if !ok {
+		e.err = errors.New(`the API's answer has no "params"`)
+		return nil
+	}
+	for range rawjson.Elements(list.In(params)) {
+		t.envCount++
+	}
+	t.env = params
+	return t.store(ctx, e, params)
+}
+
+// again holds the environment variables against a second reading.
+func (t *taking) again(ctx context.Context) error {
+	if t.env == nil {
+		return nil
+	}
+	params, err := t.source.Env(ctx)
+	if err != nil || slices.Equal(params, t.env) {
+		return fatal(ctx, err)
+	}
+	if changes, err := rawjson.Diff(t.env, params); err == nil && len(changes) == 0 {
+		return nil
+	}
+	ref := asset.Ref{Kind: asset.Env, Name: asset.EnvName}
+	t.drift[ref] = vault.Drift{Kind: asset.Env, Name: asset.EnvName, Change: "changed"}
+	t.envCount = 0
+	if list, ok := rawjson.Lookup(params, "params"); ok {
+		for range rawjson.Elements(list.In(params)) {
+			t.envCount++
+		}
+	}
+	return t.store(ctx, t.assets[ref], params)
+}
+
+// list lists every kind and returns the assets that are new or have changed since they were read. A kind that cannot be listed is noted
+// as missing; if no kind can be listed, the run has failed.
+func (t *taking) list(ctx context.Context, round int) ([]*entry, error) {
+	var todo []*entry
+	var failures []error
+	for _, kind := range listed {
+		listing, err := t.source.List(ctx, kind, func(r factory.Row) error {
+			if e := t.note(r, round); e != nil {
+				todo = append(todo, e)
+			}
+			return nil
+		})
+		if err != nil {
+			if err := fatal(ctx, err); err != nil {
+				return nil, err
+			}
+			failures = append(failures, err)
+			t.unlisted = append(t.unlisted, vault.Missing{Kind: kind, Reason: "could not be listed: " + err.Error()})
+			// What could not be listed did not vanish.
+			for _, e := range t.assets {
+				if e.row.ref.Kind == kind {
+					e.listed = round
+				}
+			}
+		}
+		t.totals[kind] = listing
+	}
+	if len(failures) == len(listed) {
+		return nil, fmt.Errorf("nothing could be listed: %w", errors.Join(failures...))
+	}
+	for ref, e := range t.assets {
+		if ref.Kind != asset.Env && e.listed != round {
+			t.drifted(e.row.ref, "vanished")
+			delete(t.assets, ref)
+		}
+	}
+	return todo, nil
+}
+
+// note takes a listed row down and returns its entry if it has to be read.
+func (t *taking) note(r factory.Row, round int) *entry {
+	now := row{ref: r.Ref, id: r.ID, owner: r.Owner, modified: r.LastModified, fingerprint: fingerprint(r.Raw)}
+	id := r.Ref.Identity()
+	e, known := t.assets[id]
+	switch {
+	case !known:
+		e = &entry{}
+		t.assets[id] = e
+		if round > 0 {
+			t.drifted(r.Ref, "appeared")
+		}
+	case e.row.fingerprint != now.fingerprint:
+		t.drifted(r.Ref, "changed")
+		e.done = false
+	}
+	e.row, e.listed = now, round
+	if e.done {
+		return nil
+	}
+	return e
+}
+
+func (t *taking) drifted(ref asset.Ref, change string) {
+	id := ref.Identity()
+	if before, ok := t.drift[id]; ok && before.Change == "appeared" && change == "changed" {
+		return
+	}
+	d := vault.Drift{Kind: ref.Kind, Name: ref.Name, Change: change}
+	if ref.Kind == asset.Resources {
+		d.Directory = ref.Directory
+	}
+	t.drift[id] = d
+}
+
+// runState are the fields of a list row that change when a job runs, not when somebody edits it.
+var runState = []string{"lastInstanceEndTime", "lastInstanceStatus", "last_instance_end_time", "last_instance_status", "status", "startTime", "start_time"}
+
+func fingerprint(raw []byte) [sha256.Size]byte {
+	return sha256.Sum256(rawjson.Without(raw, func(name string) bool { return slices.Contains(runState, name) }))
+}
+
+// fetch reads and stores assets, several at a time.
+func (t *taking) fetch(ctx context.Context, todo []*entry) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(t.opts.Concurrency)
+	for _, e := range todo {
+		group.Go(func() error {
+			definition, err := t.source.Get(ctx, e.row.ref, e.row.id)
+			if err != nil {
+				e.err = err
+				return fatal(ctx, err)
+			}
+			return t.store(ctx, e, definition)
+		})
+	}
+	return group.Wait()
+}
+
+// store keeps a definition. An error means that the store does not work, and ends the run.
+func (t *taking) store(ctx context.Context, e *entry, definition []byte) error {
+	ref := e.row.ref
+	if err := rawjson.Check(definition); err != nil {
+		e.err = err
+		return nil
+	}
+	if ref.Kind == asset.Jobs || ref.Kind == asset.Scripts {
+		if dir := rawjson.StringAt(definition, "directory"); dir != "" {
+			ref.Directory = asset.CleanDirectory(dir)
+		}
+	}
+	kept := asset.Stored(ref.Kind, definition)
+	stored, err := t.writer.Put(ctx, ref, kept)
+	if err != nil {
+		return err
+	}
+	stored.Owner = owner(e.row, definition)
+	if !e.row.modified.IsZero() {
+		modified := e.row.modified.UTC()
+		stored.LastModified = &modified
+	}
+	if ref.Kind == asset.Resources {
+		if stored.Files, err = t.copyFiles(ctx, ref, definition); err != nil {
+			if err := fatal(ctx, err); err != nil {
+				return err
+			}
+			e.err = err
+			return nil
+		}
+	}
+	e.stored, e.bindings, e.err, e.done = stored, asset.Bindings(ref.Kind, kept), nil, true
+	return nil
+}
+
+func owner(r row, definition []byte) string {
+	if r.owner != "" {
+		return r.owner
+	}
+	return cmp.Or(rawjson.StringAt(definition, "owner"), rawjson.StringAt(definition, "basicConfig", "owner"))
+}
+
+// copyFiles copies the files that a resource points to. One that does not exist or is not on OBS is listed with the reason: the definition may
+// well name a file that was deleted long ago. One that exists and cannot be read is an error.
+func (t *taking) copyFiles(ctx context.Context, ref asset.Ref, definition []byte) ([]vault.File, error) {
+	var files []vault.File
+	for _, location := range asset.FileLocations(definition) {
+		if key, ok := ref.FileKey(location); !ok || key == "" {
+			files = append(files, vault.File{Location: location, Reason: "not an object on OBS"})
+			continue
+		}
+		file, err := t.writer.CopyFile(ctx, ref, location)
+		switch {
+		case errors.Is(err, store.ErrNotExist):
+			files = append(files, vault.File{Location: location, Reason: "there is no such object"})
+		case err != nil:
+			return nil, err
+		default:
+			files = append(files, file)
+		}
+	}
+	return files, nil
+}
+
+// manifest describes what is stored, and says what is not.
+func (t *taking) manifest(ctx context.Context, v *vault.Vault, folder *vault.Folder, started time.Time) (*vault.Manifest, error) {
+	m := &vault.Manifest{
+		FormatVersion: vault.FormatVersion, BackupDate: folder.Name[:len("2006-01-02")], Workspace: t.opts.Workspace,
+		ProjectID: t.opts.ProjectID, Region: t.opts.Region, Tool: t.opts.Tool,
+		StartedAt: started.UTC(), FinishedAt: t.opts.Now().UTC(), Status: vault.Complete,
+		Totals: map[asset.Kind]int{asset.Env: t.envCount}, Counts: map[asset.Kind]int{},
+		Missing: t.unlisted, Unsupported: t.unsupported,
+	}
+	for _, kind := range listed {
+		m.Totals[kind] = t.totals[kind].Total
+	}
+	known := map[asset.Kind]int{}
+	for _, e := range t.assets {
+		ref := e.row.ref
+		known[ref.Kind]++
+		if !e.done {
+			missing := vault.Missing{Kind: ref.Kind, Name: ref.Name, Reason: reason(e.err)}
+			if ref.Kind == asset.Resources {
+				missing.Directory = ref.Directory
+			}
+			m.Missing = append(m.Missing, missing)
+			continue
+		}
+		m.Assets = append(m.Assets, e.stored)
+		m.Counts[ref.Kind]++
+	}
+	if e := t.assets[asset.Ref{Kind: asset.Env, Name: asset.EnvName}]; e != nil && e.done {
+		m.Counts[asset.Env] = t.envCount
+	}
+	for _, kind := range listed {
+		if short := m.Totals[kind] - known[kind]; short > 0 && !t.couldNotList(kind) {
+			m.Missing = append(m.Missing, vault.Missing{Kind: kind, Count: short,
+				Reason: fmt.Sprintf("the API claims %d %s and lists %d", m.Totals[kind], kind, known[kind])})
+		}
+	}
+	for _, d := range t.drift {
+		m.Drift = append(m.Drift, d)
+	}
+	slices.SortFunc(m.Drift, func(a, b vault.Drift) int {
+		return cmp.Or(strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Directory, b.Directory), strings.Compare(a.Name, b.Name))
+	})
+	slices.SortFunc(m.Missing, func(a, b vault.Missing) int {
+		return cmp.Or(strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Directory, b.Directory), strings.Compare(a.Name, b.Name))
+	})
+	if len(m.Missing) > 0 {
+		m.Status = vault.Partial
+	}
+	previous, err := v.Latest(ctx, folder.Name)
+	switch {
+	case errors.Is(err, vault.ErrUnproved):
+		// The day before does not hold; that is no reason to have none of today. verify tells.
+	case err != nil:
+		return nil, fmt.Errorf("find the backup before this one: %w", err)
+	case previous != nil:
+		m.Previous = &vault.Previous{Path: previous.Folder().Path() + "manifest.json", SHA256: previous.ManifestSHA256}
+	}
+	t.bind(m)
+	return m, nil
+}
+
+func (t *taking) couldNotList(kind asset.Kind) bool {
+	return slices.ContainsFunc(t.unlisted, func(m vault.Missing) bool { return m.Kind == kind })
+}
+
+// bind lists what nodes and scripts are bound to, in an order of its own so that equal workspaces give equal documents.
+func (t *taking) bind(m *vault.Manifest) {
+	m.Sort()
+	for _, a := range m.Assets {
+		if e := t.assets[a.Ref().Identity()]; e != nil {
+			t.writer.Bind(a.Ref(), e.bindings)
+		}
+	}
+}
+
+// fatal returns err if it ends the whole run rather than one asset: nobody is let in, or time is over.
+func fatal(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil || errors.Is(err, factory.ErrUnauthorized) || factory.IsCode(err, workspaceMissing) {
+		return err
+	}
+	return nil
+}
+
+// workspaceMissing is the error code for a workspace id that does not exist (error table of the Factory API).
+const workspaceMissing = "DLF.0819"
+
+func reason(err error) string {
+	if err == nil {
+		return "was not read"
+	}
+	return err.Error()
+}

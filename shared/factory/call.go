@@ -1,0 +1,229 @@
+package factory
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// effect is what sending a call twice does, which decides when it may be repeated.
+type effect int
+
+const (
+	read    effect = iota // changes nothing: repeated on everything that may pass
+	replace               // PUT of a whole definition: twice is the same as once
+	remove                // DELETE: a repeated one may find nothing left
+	once                  // POST: repeated only when it is certain that nothing was applied
+)
+
+// call is one call of the API, which may take several attempts.
+type call struct {
+	operation string // for messages: "get job"
+	asset     string // for messages, may be empty
+	service   *service
+	workspace string // value of the header, empty for calls outside of a workspace
+	effect    effect
+	method    string
+	path      []string // segments below the base URL, unescaped
+	query     url.Values
+	body      []byte
+	// accept reads the body of an answer with status 2xx. Its error means that the body was malformed or cut off, unless
+	// it is an *Error (the body is an error of the service), a finalError or a callbackError.
+	accept func(body io.Reader, header http.Header) error
+}
+
+// finalError is a fault of a body that another attempt would not change.
+type finalError struct{ error }
+
+// Unwrap returns the fault.
+func (e finalError) Unwrap() error { return e.error }
+
+// callbackError is an error of the caller's own callback. It ends the call and goes back as it is.
+type callbackError struct{ error }
+
+// outcome is what a failed attempt says about the call.
+type outcome int
+
+const (
+	refused    outcome = iota // the answer is final
+	notApplied                // it is certain that nothing was applied; it may pass
+	lost                      // it may have been applied, or an answer was cut off; it may pass
+)
+
+// failure is one failed attempt.
+type failure struct {
+	err     *Error
+	outcome outcome
+	pause   time.Duration // how long to wait before the next attempt
+	paused  bool          // the pacer makes everybody wait that long
+}
+
+// do sends the call until it succeeds, fails for good, or the attempts or ctx are used up. It returns an *Error, or the bare
+// error inside a callbackError.
+func (c *Client) do(ctx context.Context, q *call) error {
+	unknown := false
+	for attempt := 1; ; attempt++ {
+		f, err := c.attempt(ctx, q, attempt)
+		if err != nil {
+			return err
+		}
+		if f == nil {
+			return nil
+		}
+		if q.effect == remove && unknown && errors.Is(f.err, ErrNotFound) {
+			return nil // The attempt whose answer was lost has deleted it.
+		}
+		if f.outcome == lost && q.effect != read {
+			unknown = true
+		}
+		f.err.Attempts = attempt
+		f.err.unknown = unknown
+		f.err.transient = f.outcome != refused
+		if f.outcome == refused || f.outcome == lost && q.effect == once ||
+			attempt >= c.options.MaxAttempts || ctx.Err() != nil {
+			return f.err
+		}
+		deadline, ok := ctx.Deadline()
+		if ok && c.options.Now().Add(f.pause).After(deadline) || f.pause > maxPause {
+			return f.err // Waiting would use up what is left of the time, for nothing.
+		}
+		if !f.paused && c.options.Sleep(ctx, f.pause) != nil {
+			return f.err
+		}
+	}
+}
+
+// attempt sends the call once. err is for a failure that ends the call and is no *Error.
+func (c *Client) attempt(ctx context.Context, q *call, number int) (f *failure, err error) {
+	wave, err := q.service.pacer.wait(ctx)
+	if err != nil {
+		return q.fail(refused, withContext(ctx, err)), nil
+	}
+	request, err := c.request(q)
+	if err != nil {
+		return q.fail(refused, err), nil
+	}
+	started := c.options.Now()
+	c.calls.Add(1)
+	status := 0
+	defer func() {
+		event := zerolog.Ctx(ctx).Debug().Str("operation", q.operation).Int("attempt", number).
+			Dur("duration", c.options.Now().Sub(started))
+		if q.asset != "" {
+			event = event.Str("asset", q.asset)
+		}
+		if status != 0 {
+			event = event.Int("status", status)
+		}
+		if f != nil {
+			event = event.Str("code", f.err.Code).AnErr("error", f.err.Err).Str("requestId", f.err.RequestID)
+		}
+		event.Msg("DataArts Factory call")
+	}()
+
+	response, err := c.send(ctx, request)
+	if err != nil {
+		f = q.fail(lost, withContext(ctx, err))
+		f.pause = c.backoff(number)
+		switch {
+		case untrusted(err):
+			f.outcome = refused
+		case neverSent(err):
+			f.outcome = notApplied
+		}
+		return f, nil
+	}
+	defer response.close()
+	status = response.StatusCode
+	if status/100 == 2 {
+		err := q.accept(response.body, response.Header)
+		if err == nil {
+			q.service.pacer.succeeded()
+			return nil, nil
+		}
+		var (
+			callback callbackError
+			final    finalError
+			said     *Error
+		)
+		switch {
+		case errors.As(err, &callback):
+			return nil, callback.error
+		case errors.As(err, &said):
+			f = q.fail(refused, nil)
+			c.tell(f.err, said)
+		case errors.As(err, &final):
+			f = q.fail(refused, final.error)
+		default:
+			f = q.fail(lost, withContext(ctx, err))
+		}
+	} else {
+		body, _ := io.ReadAll(io.LimitReader(response.body, 64<<10)) // What was read before an error is good enough for a message.
+		f = q.fail(refused, nil)
+		c.tell(f.err, envelopeError(parseEnvelope(body)))
+	}
+	f.err.StatusCode = status
+	if id := response.Header.Get("X-Request-Id"); id != "" {
+		f.err.RequestID = id
+	}
+	c.judge(q, f, response.Header, wave, number)
+	return f, nil
+}
+
+// judge completes a failure by what its answer's status and headers say.
+func (c *Client) judge(q *call, f *failure, header http.Header, wave, attempt int) {
+	f.pause = max(retryAfter(header.Get("Retry-After"), c.options.Now()), c.backoff(attempt))
+	switch status := f.err.StatusCode; {
+	case errors.Is(f.err, ErrThrottled):
+		// The gateway refuses before anything reaches the service.
+		f.outcome, f.paused = notApplied, true
+		q.service.pacer.throttled(wave, f.pause)
+	case status == http.StatusRequestTimeout || status >= 500:
+		// Also 503 with Retry-After: a gateway says it too when the service broke off half-way, so it is no proof that
+		// nothing was applied.
+		f.outcome = lost
+	}
+}
+
+// tell copies what the service said, without the secrets: when a signature is wrong the gateway quotes the request that it
+// checked, with the security token.
+func (c *Client) tell(e, said *Error) {
+	text := func(s string) string {
+		for _, secret := range []string{c.options.Credentials.SecurityToken, c.options.Credentials.SecretKey} {
+			if secret != "" {
+				s = strings.ReplaceAll(s, secret, "***")
+			}
+		}
+		return shorten(s)
+	}
+	e.Code, e.Message, e.RequestID = text(said.Code), text(said.Message), text(said.RequestID)
+}
+
+// fail makes the failure of one attempt.
+func (q *call) fail(o outcome, err error) *failure {
+	return &failure{err: &Error{Operation: q.operation, Asset: q.asset, Err: err}, outcome: o}
+}
+
+// backoff doubles from half a second to twenty, less up to half of it at random so that workers do not meet again.
+func (c *Client) backoff(attempt int) time.Duration {
+	d := min(500*time.Millisecond<<min(attempt-1, 10), 20*time.Second)
+	return d - time.Duration(c.options.Jitter()*float64(d/2))
+}
+
+// retryAfter reads the header in its two forms, seconds and date. It is 0 when there is none.
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil && seconds > 0 {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(0, date.Sub(now))
+	}
+	return 0
+}

@@ -1,0 +1,205 @@
+package factory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/rs/zerolog"
+)
+
+// series is one paged listing. The API has traps, which this type knows:
+//   - offset is documented as a page number, but Huawei's Terraform provider counts records with it; so the second page says
+//     which it is;
+//   - a page may be shorter than its limit although more follows;
+//   - rows move from page to page when somebody adds or deletes an asset meanwhile, and an asset may so be skipped; so the
+//     total has to stay the same in all pages and to be met exactly, or the whole is listed again.
+type series struct {
+	client  *Client
+	base    call
+	rowsKey string
+	query   func() url.Values
+	limit   int
+	records bool // offset is known to count records
+	// visit takes one row and returns what makes it unique, or "" for a row that is no asset.
+	visit func(raw []byte) (key string, err error)
+	// progress grows with every row that was new to visit.
+	progress func() int
+
+	seen    map[string]bool // what the total speaks for
+	total   int
+	pages   int
+	settled bool // see Listing.Settled
+}
+
+// page is what is kept of a page: not its rows, only what they are.
+type page struct {
+	keys  []string
+	rows  int // rows with and without a key
+	total int
+}
+
+// pass is one walk through all pages.
+type pass struct {
+	keys  map[string]bool
+	total int
+	// steady: every page said the same total. joined: no gap was seen between two pages.
+	steady, joined bool
+}
+
+// run lists until the total is met, or a few passes were not enough.
+func (s *series) run(ctx context.Context) error {
+	steady := false // no pass since s.seen began saw the total change
+	for number := 1; ; number++ {
+		p, err := s.walk(ctx)
+		before := len(s.seen)
+		same := steady && p.steady && p.total == s.total
+		if same {
+			// Rows that moved in one pass were met in another.
+			maps.Copy(s.seen, p.keys)
+		}
+		if !same || len(p.keys) == p.total || len(s.seen) > p.total {
+			s.seen = p.keys
+		}
+		steady, s.total = p.steady, p.total
+		if err != nil {
+			return err
+		}
+		if p.steady && p.joined && len(p.keys) == p.total {
+			s.settled = true
+			return nil
+		}
+		hopeless := same && p.joined && len(s.seen) <= before
+		if hopeless || number == defaultListPasses {
+			return nil
+		}
+		zerolog.Ctx(ctx).Debug().Str("operation", s.base.operation).Int("pass", number).
+			Int("total", s.total).Int("unique", len(s.seen)).Msg("listing again")
+	}
+}
+
+// walk reads all pages once. On an error it returns what it has.
+func (s *series) walk(ctx context.Context) (pass, error) {
+	p := pass{keys: map[string]bool{}, steady: true, joined: true}
+	add := func(got page) (fresh int) {
+		before := len(p.keys)
+		for _, key := range got.keys {
+			p.keys[key] = true
+		}
+		p.steady = p.steady && (p.total == got.total)
+		p.total = got.total
+		return len(p.keys) - before
+	}
+	firstPage, err := s.first(ctx)
+	p.total = firstPage.total
+	add(firstPage)
+	if err != nil || firstPage.rows == 0 || len(p.keys) == p.total || firstPage.rows < s.limit && firstPage.rows >= p.total {
+		return p, err
+	}
+	// What a page gives although more should follow is the service's own page size, whatever was asked for.
+	s.limit = firstPage.rows
+
+	offset, previous := 1, firstPage
+	records := s.records
+	if records {
+		offset = joint(firstPage)
+	}
+	for idle := 0; len(p.keys) != p.total || !p.steady; {
+		got, err := s.page(ctx, offset)
+		if err != nil {
+			return p, err
+		}
+		if got.rows == 0 {
+			break
+		}
+		if offset == 1 && !s.records {
+			records = overlap(got, firstPage)*2 > firstPage.rows-1
+		}
+		if records && len(previous.keys) > 0 && previous.rows > 1 && !got.has(previous.keys[len(previous.keys)-1]) {
+			p.joined = false
+		}
+		if add(got) > 0 {
+			idle = 0
+		} else if idle++; idle == 2 {
+			break // The service does not go on, whatever the offset.
+		}
+		position := (offset + 1) * s.limit
+		if records {
+			position = offset + got.rows
+			offset += joint(got)
+		} else {
+			offset++
+		}
+		if position >= p.total && got.rows < s.limit {
+			break
+		}
+		previous = got
+	}
+	return p, nil
+}
+
+// first reads the first page, with the highest page size that the service takes.
+func (s *series) first(ctx context.Context) (page, error) {
+	got, err := s.page(ctx, 0)
+	if s.limit > DefaultPageSize && IsCode(err, "DLF.3051") {
+		s.limit = DefaultPageSize
+		got, err = s.page(ctx, 0)
+	}
+	return got, err
+}
+
+// joint is how far the next page begins after this one where offset counts records: on its last row, so that it shows whether
+// rows have moved.
+func joint(p page) int { return max(1, p.rows-1) }
+
+// overlap counts the rows of a that b has too.
+func overlap(a, b page) (n int) {
+	for _, key := range a.keys {
+		if b.has(key) {
+			n++
+		}
+	}
+	return n
+}
+
+func (p page) has(key string) bool { return slices.Contains(p.keys, key) }
+
+// page reads one page. When it breaks off it is read again, and as long as that brings new rows there is no limit to the
+// attempts: a page may be large and the reader of its rows slow, and the gateway does not wait for ever.
+func (s *series) page(ctx context.Context, offset int) (page, error) {
+	var got page
+	q := s.base
+	q.query = s.query()
+	q.query.Set("offset", strconv.Itoa(offset))
+	q.query.Set("limit", strconv.Itoa(s.limit))
+	q.accept = func(body io.Reader, _ http.Header) error {
+		got = page{}
+		var err error
+		got.rows, got.total, err = readPage(body, s.rowsKey, func(raw json.RawMessage) error {
+			key, err := s.visit(raw)
+			if err == nil && key != "" {
+				got.keys = append(got.keys, key)
+			}
+			return err
+		})
+		return err
+	}
+	for {
+		before := s.progress()
+		err := s.client.do(ctx, &q)
+		if err == nil {
+			s.pages++
+			return got, nil
+		}
+		var e *Error
+		if !errors.As(err, &e) || !e.transient || ctx.Err() != nil || s.progress() == before {
+			return got, err
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package handler
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/backup"
+	"github.com/dataarts-backup/dataarts-backup/shared/config"
+	"github.com/dataarts-backup/dataarts-backup/shared/event"
+	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
+	"github.com/dataarts-backup/dataarts-backup/shared/strictjson"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
+)
+
+// backupCommand is the backup function's command: a direct invocation, or the text of the timer's user_event.
+type backupCommand struct {
+	Workspaces []string   `json:"workspaces"`
+	Folder     string     `json:"folder"`
+	Time       *time.Time `json:"time"`
+	Verify     string     `json:"verify"`
+}
+
+// backupAnswer is the answer of the backup function.
+type backupAnswer struct {
+	Status  vault.Status    `json:"status"`
+	Backups []backup.Result `json:"backups"`
+}
+
+// Backup is the backup function: it backs up every configured workspace, or verifies a backup.
+func Backup(options Options) runtime.Handler {
+	options = options.withDefaults()
+	return func(ctx context.Context, inv runtime.Invocation) (any, error) {
+		ctx, s, err := options.open(ctx, config.Backup, inv)
+		if err != nil {
+			return nil, failure("ConfigurationError", err)
+		}
+		command, due, err := s.backupCommand(ctx, inv)
+		if err != nil {
+			return nil, failure("BadRequest", err)
+		}
+		workspaces, err := s.workspaces(ctx, command.Workspaces)
+		if err != nil {
+			return nil, failure("BackupFailed", err)
+		}
+		answer := backupAnswer{Backups: []backup.Result{}}
+		var failures []string
+		for _, w := range workspaces {
+			run := s.backUp
+			if command.Verify != "" {
+				run = s.verify
+			}
+			res, err := run(ctx, inv, w, command, due)
+			answer.Backups = append(answer.Backups, res)
+			if err != nil {
+				failures = append(failures, fmt.Sprintf("workspace %s: %v", w.ID, err))
+			}
+		}
+		answer.Status = overall(answer.Backups)
+		if len(failures) > 0 {
+			return answer, failure("BackupFailed", fmt.Errorf("%s: %s", answer.Status, strings.Join(failures, "; ")))
+		}
+		return answer, nil
+	}
+}
+
+// overall is COMPLETE if every backup is, FAILED if every one failed, else PARTIAL.
+func overall(backups []backup.Result) vault.Status {
+	all := func(want vault.Status) bool {
+		return !slices.ContainsFunc(backups, func(b backup.Result) bool { return b.Status != want })
+	}
+	switch {
+	case all(vault.Complete):
+		return vault.Complete
+	case all(vault.Failed):
+		return vault.Failed
+	}
+	return vault.Partial
+}
+
+// backupCommand reads the command in the event, and the moment that the nightly run was due; that is zero for a backup by hand.
+func (s *session) backupCommand(ctx context.Context, inv runtime.Invocation) (command backupCommand, due time.Time, err error) {
+	e, err := event.Decode(inv.Payload)
+	if err != nil {
+		return command, due, err
+	}
+	switch e := e.(type) {
+	case event.Timer:
+		text := bytes.TrimSpace([]byte(e.UserEvent))
+		if len(text) > 0 && text[0] != '{' {
+			zerolog.Ctx(ctx).Warn().Str("trigger", e.Name).Msg("the timer's user_event is no JSON object and is ignored")
+			text = nil
+		}
+		if len(text) > 0 {
+			if command, err = readBackupCommand(text); err != nil {
+				return command, due, fmt.Errorf("the timer's user_event: %w", err)
+			}
+		}
+		due = e.Time
+	case event.Command:
+		if command, err = readBackupCommand(e.JSON); err != nil {
+			return command, due, err
+		}
+	default:
+		return command, due, fmt.Errorf("the backup function takes a timer or a command, and got an %s", e.Trigger())
+	}
+	if command.Time != nil {
+		due = *command.Time
+	}
+	if !due.IsZero() && s.config.TimeZone != nil {
+		due = due.In(s.config.TimeZone)
+	}
+	return command, due, nil
+}
+
+func readBackupCommand(data []byte) (backupCommand, error) {
+	doc, err := strictjson.Parse(data)
+	if err != nil {
+		return backupCommand{}, err
+	}
+	var c backupCommand
+	if err := doc.Decode(&c); err != nil {
+		return backupCommand{}, err
+	}
+	var faults strictjson.Faults
+	for i, id := range c.Workspaces {
+		if err := config.CheckWorkspaceID(id); err != nil {
+			faults = append(faults, doc.FaultAt(strictjson.Element("workspaces", i), err.Error()))
+		}
+	}
+	c.Folder = strings.Trim(c.Folder, "/")
+	for segment := range strings.SplitSeq(c.Folder, "/") {
+		if segment == "." || segment == ".." || (segment == "" && c.Folder != "") {
+			faults = append(faults, doc.FaultAt("folder", fmt.Sprintf("%q: want a folder below the location, like before-upgrade", c.Folder)))
+			break
+		}
+	}
+	if c.Verify != "" && !vault.IsFolderName(c.Verify) {
+		faults = append(faults, doc.FaultAt("verify", fmt.Sprintf("%q: want the name of a backup, like 2026-11-22 or 2026-11-22T153000", c.Verify)))
+	}
+	if len(faults) > 0 {
+		return backupCommand{}, faults
+	}
+	return c, nil
+}
+
+// workspaces are those of the command, else the configured ones. Their names are looked up where an instance id allows it.
+func (s *session) workspaces(ctx context.Context, ids []string) ([]vault.Workspace, error) {
+	if len(ids) == 0 {
+		ids = s.config.Workspaces
+	}
+	every := len(ids) == 0 && s.config.AllWorkspaces
+	names := map[string]string{}
+	if s.config.InstanceID != "" {
+		all, err := s.factory.Workspaces(ctx, s.config.InstanceID)
+		if err != nil {
+			if every {
+				return nil, fmt.Errorf("list the workspaces of instance %s: %w", s.config.InstanceID, err)
+			}
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("the names of the workspaces could not be looked up")
+		}
+		for _, w := range all {
+			names[w.ID] = w.Name
+			if every {
+				ids = append(ids, w.ID)
+			}
+		}
+	}
+	var workspaces []vault.Workspace
+	seen := map[string]bool{}
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			workspaces = append(workspaces, vault.Workspace{ID: id, Name: names[id]})
+		}
+	}
+	switch {
+	case len(workspaces) == 0:
+		return nil, fmt.Errorf("instance %s has no workspace to back up", s.config.InstanceID)
+	case len(workspaces) > 1 && !s.config.Location.PerWorkspace():
+		return nil, fmt.Errorf("BACKUP_LOCATION holds %s, but several workspaces need {workspace} in it", s.config.Location)
+	}
+	return workspaces, nil
+}
+
+// backUp takes the backup of one workspace.
+func (s *session) backUp(ctx context.Context, inv runtime.Invocation, w vault.Workspace, command backupCommand, due time.Time) (backup.Result, error) {
+	v, err := s.vault(w.ID, command.Folder)
+	if err != nil {
+		return failed(w, err), err
+	}
+	name := vault.NightlyName(due)
+	if due.IsZero() {
+		now := s.options.Now().UTC()
+		if s.config.TimeZone != nil {
+			now = now.In(s.config.TimeZone)
+		}
+		name = vault.ByHandName(now)
+	}
+	before := s.factory.Calls()
+	res, err := backup.Run(ctx, s.factory.Workspace(w.ID), v, name, backup.Options{Workspace: w, ProjectID: s.config.ProjectID,
+		Region: s.config.Region, Tool: s.options.tool(), Now: s.options.Now, Lease: s.lease(inv)})
+	res.Calls = s.factory.Calls() - before
+	return res, err
+}
+
+// verify reads a backup against its manifest.
+func (s *session) verify(ctx context.Context, _ runtime.Invocation, w vault.Workspace, command backupCommand, _ time.Time) (backup.Result, error) {
+	v, err := s.vault(w.ID, command.Folder)
+	if err != nil {
+		return failed(w, err), err
+	}
+	started := s.options.Now()
+	res := failed(w, nil)
+	res.Path = v.Folder(command.Verify).Path()
+	b, err := v.Folder(command.Verify).Open(ctx)
+	if err == nil {
+		err = b.Verify(ctx)
+	}
+	res.DurationMS = s.options.Now().Sub(started).Milliseconds()
+	if err != nil {
+		res.Message = err.Error()
+		return res, err
+	}
+	res.Status, res.Counts, res.Drift = vault.Complete, b.Manifest.Counts, b.Manifest.Drift
+	res.Message = fmt.Sprintf("verified: %d assets are what the manifest says, no object more and none less", len(b.Manifest.Assets))
+	return res, nil
+}
+
+func failed(w vault.Workspace, err error) backup.Result {
+	res := backup.Result{Workspace: w.ID, Status: vault.Failed, Counts: map[asset.Kind]int{}, Drift: []vault.Drift{}, Missing: []vault.Missing{}, Removed: []string{}}
+	if err != nil {
+		res.Message = err.Error()
+	}
+	return res
+}

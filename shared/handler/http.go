@@ -1,0 +1,159 @@
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/event"
+	"github.com/dataarts-backup/dataarts-backup/shared/restore"
+	"github.com/dataarts-backup/dataarts-backup/shared/strictjson"
+)
+
+// The codes of HTTP errors.
+const (
+	codeInvalid   = "invalid"
+	codeNotFound  = "not_found"
+	codeMethod    = "method_not_allowed"
+	codeConflict  = "conflict"
+	codeInternal  = "internal"
+	codeForbidden = "forbidden"
+)
+
+// httpError is an error that knows its status.
+type httpError struct {
+	status  int
+	code    string
+	message string
+	header  http.Header
+}
+
+func (e *httpError) Error() string { return e.message }
+
+func invalid(format string, args ...any) error {
+	return &httpError{status: http.StatusBadRequest, code: codeInvalid, message: fmt.Sprintf(format, args...)}
+}
+
+func notFound(format string, args ...any) error {
+	return &httpError{status: http.StatusNotFound, code: codeNotFound, message: fmt.Sprintf(format, args...)}
+}
+
+// reply is an HTTP answer.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// jsonReply is an answer in JSON.
+func jsonReply(status int, v any) (reply, error) {
+	body, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return reply{}, fmt.Errorf("encode the answer: %w", err)
+	}
+	return reply{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: append(body, '\n')}, nil
+}
+
+// errorReply is what an error looks like by HTTP.
+func errorReply(err error) reply {
+	e := &httpError{status: http.StatusInternalServerError, code: codeInternal, message: err.Error()}
+	if known, ok := errors.AsType[*httpError](err); ok {
+		e = known
+	} else if _, ok := errors.AsType[strictjson.Faults](err); ok {
+		e = &httpError{status: http.StatusBadRequest, code: codeInvalid, message: err.Error()}
+	} else if _, ok := errors.AsType[*restore.Refusal](err); ok {
+		e = &httpError{status: http.StatusBadRequest, code: codeInvalid, message: err.Error()}
+	} else if errors.Is(err, restore.ErrNoReport) {
+		e = &httpError{status: http.StatusNotFound, code: codeNotFound, message: err.Error()}
+	}
+	r, encodeErr := jsonReply(e.status, map[string]any{"error": map[string]string{"code": e.code, "message": e.message}})
+	if encodeErr != nil {
+		return reply{status: http.StatusInternalServerError}
+	}
+	for name, values := range e.header {
+		r.header[name] = values
+	}
+	return r
+}
+
+// route is one path of an API. Segments of pattern in braces match any segment and are handed on in order.
+type route struct {
+	method  string
+	pattern string
+	serve   func(r event.Request, parameters []string) (reply, error)
+}
+
+// serve answers a request by the first route that fits.
+func serve(ctx context.Context, routes []route, r event.Request) (any, error) {
+	answer, err := dispatch(routes, r)
+	if err != nil {
+		answer = errorReply(err)
+	}
+	if answer.status >= http.StatusInternalServerError {
+		zerolog.Ctx(ctx).Error().Err(err).Str("method", r.Method).Str("path", r.Path).Int("status", answer.status).Msg("the request failed")
+	}
+	return encode(r, answer)
+}
+
+// unusable answers a request to a function whose settings are faulty. The faults name variables and no secret.
+func unusable(ctx context.Context, r event.Request, err error) (any, error) {
+	zerolog.Ctx(ctx).Error().Err(err).Msg("the settings are not usable")
+	return encode(r, errorReply(fmt.Errorf("the function is not configured: %w", err)))
+}
+
+// encode gives an answer the form that the request's gateway wants.
+func encode(r event.Request, answer reply) (any, error) {
+	if answer.header == nil {
+		answer.header = http.Header{}
+	}
+	answer.header.Set("X-Content-Type-Options", "nosniff")
+	answer.header.Set("Cache-Control", "no-store")
+	body, encodeErr := r.Encode(answer.status, answer.header, answer.body)
+	if encodeErr != nil {
+		return nil, fmt.Errorf("encode the HTTP answer: %w", encodeErr)
+	}
+	return json.RawMessage(body), nil
+}
+
+func dispatch(routes []route, r event.Request) (reply, error) {
+	var allowed []string
+	for _, candidate := range routes {
+		parameters, ok := match(candidate.pattern, r.Path)
+		if !ok {
+			continue
+		}
+		if candidate.method == r.Method || (candidate.method == http.MethodGet && r.Method == http.MethodHead) {
+			return candidate.serve(r, parameters)
+		}
+		allowed = append(allowed, candidate.method)
+	}
+	if len(allowed) > 0 {
+		slices.Sort(allowed)
+		return reply{}, &httpError{status: http.StatusMethodNotAllowed, code: codeMethod,
+			message: fmt.Sprintf("%s %s: want %s", r.Method, r.Path, strings.Join(allowed, " or ")),
+			header:  http.Header{"Allow": {strings.Join(allowed, ", ")}}}
+	}
+	return reply{}, notFound("there is nothing at %s", r.Path)
+}
+
+func match(pattern, path string) (parameters []string, ok bool) {
+	want, got := strings.Split(strings.Trim(pattern, "/"), "/"), strings.Split(strings.Trim(path, "/"), "/")
+	if len(want) != len(got) {
+		return nil, false
+	}
+	for i, segment := range want {
+		switch {
+		case strings.HasPrefix(segment, "{"):
+			parameters = append(parameters, got[i])
+		case segment != got[i]:
+			return nil, false
+		}
+	}
+	return parameters, true
+}

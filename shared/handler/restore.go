@@ -1,0 +1,327 @@
+package handler
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/config"
+	"github.com/dataarts-backup/dataarts-backup/shared/event"
+	"github.com/dataarts-backup/dataarts-backup/shared/restore"
+	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
+	"github.com/dataarts-backup/dataarts-backup/shared/store"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
+)
+
+// requestFolder is where restore requests lie, below the root. The OBS trigger of the restore function watches it and nothing else, so that what
+// the functions write themselves starts nothing.
+const requestFolder = "restore-requests/"
+
+// maxRequest is the most that a restore request may hold, in bytes.
+const maxRequest = 1 << 20
+
+// Restore is the restore function: by direct invocation and OBS event it runs a restore, by HTTP it plans one, or stores the request whose OBS event
+// runs it, and tells how restores stand.
+func Restore(options Options) runtime.Handler {
+	options = options.withDefaults()
+	return func(ctx context.Context, inv runtime.Invocation) (any, error) {
+		e, err := event.Decode(inv.Payload)
+		if err != nil {
+			return nil, failure("BadRequest", err)
+		}
+		ctx, s, err := options.open(ctx, config.Restore, inv)
+		r := &restoring{session: s, inv: inv}
+		if http, ok := e.(event.Request); ok {
+			if err != nil {
+				return unusable(ctx, http, err)
+			}
+			return serve(ctx, r.routes(ctx), http)
+		}
+		if err != nil {
+			return nil, failure("ConfigurationError", err)
+		}
+		switch e := e.(type) {
+		case event.Command:
+			req, err := restore.ParseRequest(e.JSON)
+			if err != nil {
+				return r.refused(ctx, options.NewID(), "", err)
+			}
+			if req.ID == "" {
+				req.ID = options.NewID()
+			}
+			return r.run(ctx, req)
+		case event.Objects:
+			return r.objects(ctx, e)
+		}
+		return nil, failure("BadRequest", fmt.Errorf("the restore function takes a command, an OBS event or an HTTP request, and got an %s", e.Trigger()))
+	}
+}
+
+// restoring is one invocation of the restore function.
+type restoring struct {
+	*session
+	inv runtime.Invocation
+}
+
+func (r *restoring) locations() restore.Locations {
+	l := r.config.Location
+	one := ""
+	if len(r.config.Workspaces) == 1 {
+		one = r.config.Workspaces[0]
+	}
+	return restore.Locations{Store: r.store.Bucket(l.Bucket), Bucket: l.Bucket, Root: l.Root(), PerWorkspace: l.PerWorkspace(), Workspace: one,
+		Prefix: func(workspace string) (string, error) {
+			_, prefix, err := l.For(workspace)
+			return prefix, err
+		}}
+}
+
+// run runs a restore and turns its end into the answer of an invocation.
+func (r *restoring) run(ctx context.Context, req restore.Request) (any, error) {
+	report, err := restore.Run(ctx, req, r.restoreOptions())
+	if err != nil {
+		return report, failure("RestoreInterrupted", err)
+	}
+	if !report.Succeeded() {
+		return report, &runtime.Unsuccessful{Reason: report.Message}
+	}
+	return report, nil
+}
+
+func (r *restoring) restoreOptions() restore.Options {
+	return restore.Options{Locations: r.locations(), Now: r.options.Now, Lease: r.lease(r.inv),
+		Workspace: func(id string) restore.Workspace { return r.factory.Workspace(id) }}
+}
+
+// refused answers a request that cannot be understood with a FAILED report that names its faults.
+func (r *restoring) refused(_ context.Context, id, backup string, faults error) (*restore.Report, error) {
+	now := r.options.Now().UTC()
+	return &restore.Report{ID: id, Status: restore.Failed, Backup: backup, StartedAt: now, FinishedAt: &now, Counts: map[string]int{},
+		Message: faults.Error(), Items: []restore.Item{}}, &runtime.Unsuccessful{Reason: faults.Error()}
+}
+
+// objects runs the restores whose requests were written to the bucket.
+func (r *restoring) objects(ctx context.Context, e event.Objects) (any, error) {
+	answers := []any{}
+	var failures []error
+	unsuccessful := false
+	for _, o := range e.Objects {
+		key, ok := r.requestKey(o)
+		if !ok {
+			zerolog.Ctx(ctx).Info().Str("bucket", o.Bucket).Strs("keys", o.Keys).Str("event", o.Event).Msg("not a restore request: ignored")
+			continue
+		}
+		answer, err := r.object(ctx, o, key)
+		if answer != nil {
+			answers = append(answers, answer)
+		}
+		if _, ok := errors.AsType[*runtime.Unsuccessful](err); ok {
+			unsuccessful = true
+		} else if err != nil {
+			failures = append(failures, err)
+		}
+	}
+	var answer any = map[string]any{"restores": answers}
+	if len(answers) == 1 {
+		answer = answers[0]
+	}
+	switch {
+	case len(failures) > 0:
+		return answer, failure("RestoreInterrupted", errors.Join(failures...))
+	case unsuccessful:
+		return answer, &runtime.Unsuccessful{Reason: "not every restore was complete: see the reports"}
+	}
+	return answer, nil
+}
+
+// requestKey tells whether an object is a restore request; of the keys that it may have, it returns the first that fits.
+func (r *restoring) requestKey(o event.Object) (string, bool) {
+	l := r.config.Location
+	if !o.Created || o.Bucket != l.Bucket {
+		return "", false
+	}
+	for _, key := range o.Keys {
+		if strings.HasPrefix(key, l.Root()+requestFolder) && strings.HasSuffix(key, ".json") {
+			return key, true
+		}
+	}
+	return "", false
+}
+
+// object runs the restore that the object at key asks for. A refusal is written as a report, because nobody waits for the answer.
+func (r *restoring) object(ctx context.Context, o event.Object, key string) (any, error) {
+	bucket := r.store.Bucket(o.Bucket)
+	data, info, err := store.ReadAll(ctx, bucket, key, maxRequest)
+	for i := 1; errors.Is(err, store.ErrNotExist) && i < len(o.Keys); i++ {
+		data, info, err = store.ReadAll(ctx, bucket, o.Keys[i], maxRequest)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the restore request %s: %w", key, err)
+	}
+	id := requestID(key, info.ETag)
+	req, err := restore.ParseRequest(data)
+	if err != nil {
+		report, refusal := r.refused(ctx, id, "", fmt.Errorf("%s: %w", key, err))
+		if err := r.locations().Reports().Save(ctx, report); err != nil {
+			return report, err
+		}
+		return report, refusal
+	}
+	if req.ID == "" {
+		req.ID = id
+	}
+	return r.run(ctx, req)
+}
+
+// requestID is the id of a request that names none: it is the same for every delivery of the same object, and another for an object that was changed.
+func requestID(key, etag string) string {
+	name := strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-", c) {
+			return c
+		}
+		return '-'
+	}, strings.TrimSuffix(path.Base(key), ".json"))
+	name = strings.TrimLeft(name, "._-")
+	if len(name) > 48 {
+		name = name[:48]
+	}
+	if name == "" {
+		name = "request"
+	}
+	return name + "-" + vault.Hash([]byte(key + "\n" + etag))[:8]
+}
+
+func (r *restoring) routes(ctx context.Context) []route {
+	return []route{
+		{http.MethodPost, "/restores", func(req event.Request, _ []string) (reply, error) { return r.post(ctx, req) }},
+		{http.MethodGet, "/restores", func(event.Request, []string) (reply, error) { return r.list(ctx) }},
+		{http.MethodGet, "/restores/{id}", func(_ event.Request, p []string) (reply, error) { return r.get(ctx, p[0]) }},
+	}
+}
+
+// post answers a dry run with its plan. Any other request is stored, and the OBS event of that object runs it: a gateway cuts the connection after a
+// minute, which no restore has to fit into.
+func (r *restoring) post(ctx context.Context, http event.Request) (reply, error) {
+	if len(http.Body) > maxRequest {
+		return reply{}, invalid("the request has %d bytes, at most %d are allowed", len(http.Body), maxRequest)
+	}
+	req, err := restore.ParseRequest(http.Body)
+	if err != nil {
+		return reply{}, err
+	}
+	if req.Undo != "" {
+		return reply{}, invalid("undo: want POST /restores/%s/undo", req.Undo)
+	}
+	if req.ID == "" {
+		req.ID = r.options.NewID()
+	}
+	if err := r.locations().Check(ctx, req); err != nil {
+		return reply{}, err
+	}
+	if req.DryRun {
+		report, err := restore.Run(ctx, req, r.restoreOptions())
+		if err != nil {
+			return reply{}, err
+		}
+		if report.Status == restore.Failed {
+			return reply{}, invalid("%s", report.Message)
+		}
+		return jsonReply(200, report)
+	}
+	return r.queue(ctx, req)
+}
+
+// queue stores a request for the OBS event to run.
+func (r *restoring) queue(ctx context.Context, req restore.Request) (reply, error) {
+	body, err := json.MarshalIndent(req, "", "  ")
+	if err != nil {
+		return reply{}, fmt.Errorf("store the restore request: %w", err)
+	}
+	body = append(body, '\n')
+	bucket, key := r.store.Bucket(r.config.Location.Bucket), r.config.Location.Root()+requestFolder+req.ID+".json"
+	before, _, err := store.ReadAll(ctx, bucket, key, maxRequest)
+	switch {
+	case err == nil && !bytes.Equal(before, body):
+		return reply{}, &httpError{status: 409, code: codeConflict, message: fmt.Sprintf("restore %q was requested before, and otherwise: the same id is the same restore", req.ID)}
+	case err != nil && !errors.Is(err, store.ErrNotExist):
+		return reply{}, fmt.Errorf("look for restore request %s: %w", req.ID, err)
+	}
+	if _, err := bucket.Put(ctx, key, body, store.Condition{}); err != nil {
+		return reply{}, fmt.Errorf("store the restore request: %w", err)
+	}
+	answer, err := jsonReply(202, map[string]string{"id": req.ID, "status": "QUEUED", "location": "/restores/" + req.ID})
+	if err != nil {
+		return reply{}, err
+	}
+	answer.header.Set("Location", "/restores/"+req.ID)
+	return answer, nil
+}
+
+// get tells how a restore stands. One whose request is stored but that has not begun is RUNNING with nothing done.
+func (r *restoring) get(ctx context.Context, id string) (reply, error) {
+	report, err := r.locations().Reports().Load(ctx, id)
+	if errors.Is(err, restore.ErrNoReport) {
+		queued, queuedErr := r.queued(ctx, id)
+		if queuedErr != nil {
+			return reply{}, queuedErr
+		}
+		if queued != nil {
+			return jsonReply(200, queued)
+		}
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	return jsonReply(200, report)
+}
+
+func (r *restoring) queued(ctx context.Context, id string) (*restore.Report, error) {
+	l := r.config.Location
+	if strings.ContainsAny(id, "/%") {
+		return nil, nil
+	}
+	data, info, err := store.ReadAll(ctx, r.store.Bucket(l.Bucket), l.Root()+requestFolder+id+".json", maxRequest)
+	if errors.Is(err, store.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for restore request %s: %w", id, err)
+	}
+	req, err := restore.ParseRequest(data)
+	if err != nil {
+		return nil, err
+	}
+	return &restore.Report{ID: id, Status: restore.Running, Backup: req.Path, Workspace: req.Workspace, DuplicateNamePolicy: req.DuplicateNamePolicy,
+		StartedAt: info.LastModified.UTC(), Counts: map[string]int{}, Message: "queued", Items: []restore.Item{}}, nil
+}
+
+// list tells of all restores, the newest first and without their items.
+func (r *restoring) list(ctx context.Context) (reply, error) {
+	reports := r.locations().Reports()
+	ids, err := reports.IDs(ctx)
+	if err != nil {
+		return reply{}, err
+	}
+	all := []*restore.Report{}
+	for _, id := range ids {
+		report, err := reports.Load(ctx, id)
+		if errors.Is(err, restore.ErrNoReport) {
+			continue // a folder of leases, or a restore that was killed before its first report
+		}
+		if err != nil {
+			return reply{}, err
+		}
+		report.Items = []restore.Item{}
+		all = append(all, report)
+	}
+	slices.SortFunc(all, func(a, b *restore.Report) int { return b.StartedAt.Compare(a.StartedAt) })
+	return jsonReply(200, map[string]any{"restores": all})
+}

@@ -1,0 +1,95 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/store"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
+)
+
+// Locations is where backups, requests and reports lie.
+type Locations struct {
+	Store  store.Store
+	Bucket string
+	Root   string // what no restore leaves; ends with "/", or is empty
+	// Prefix is the location of a workspace's backups in the bucket.
+	Prefix func(workspace string) (string, error)
+	// PerWorkspace tells whether each workspace has a location of its own.
+	PerWorkspace bool
+	// Workspace is the workspace that is meant where none is named; empty if there is no such one.
+	Workspace string
+}
+
+// Reports is where reports are kept.
+func (l Locations) Reports() Reports { return Reports{Store: l.Store, Root: l.Root} }
+
+func (l Locations) leaseKey(workspace string) string {
+	return l.Root + "restores/leases/" + asset.Escape(workspace) + ".json"
+}
+
+// find opens the backup that a request names.
+func (l Locations) find(ctx context.Context, req Request) (*vault.Backup, error) {
+	folder, err := l.folder(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	b, err := folder.Open(ctx)
+	if errors.Is(err, vault.ErrIncomplete) && req.AllowPartial {
+		b, err = folder.OpenPartial(ctx)
+	}
+	switch {
+	case errors.Is(err, vault.ErrIncomplete), errors.Is(err, vault.ErrUnproved), errors.Is(err, vault.ErrMalformed), errors.Is(err, store.ErrNotExist):
+		return nil, refuse("%v", err)
+	case err != nil:
+		return nil, err
+	}
+	return b, nil
+}
+
+func (l Locations) folder(ctx context.Context, req Request) (*vault.Folder, error) {
+	if req.Path != "" {
+		bucket, key, _ := asset.ParseOBSPath(req.Path)
+		key = strings.Trim(key, "/") + "/"
+		if bucket != l.Bucket || !strings.HasPrefix(key, l.Root) {
+			return nil, refuse("path %s is outside of obs://%s/%s, where backups lie", req.Path, l.Bucket, l.Root)
+		}
+		return vault.FolderAt(l.Store, l.Bucket, key), nil
+	}
+	workspace := req.Source
+	if workspace == "" {
+		workspace = req.Workspace
+	}
+	if workspace == "" {
+		workspace = l.Workspace
+	}
+	if workspace == "" && l.PerWorkspace {
+		return nil, refuse("date does not say whose backup is meant: want source or workspace beside it, as every workspace has a location of its own")
+	}
+	prefix, err := l.Prefix(workspace)
+	if err != nil {
+		return nil, refuse("%v", err)
+	}
+	v := vault.New(l.Store, l.Bucket, prefix)
+	if req.Date != latest {
+		return v.Folder(req.Date), nil
+	}
+	newest, err := v.Latest(ctx, "")
+	switch {
+	case errors.Is(err, vault.ErrUnproved), errors.Is(err, vault.ErrMalformed):
+		return nil, refuse("the newest backup cannot be trusted: %v", err)
+	case err != nil:
+		return nil, err
+	case newest == nil:
+		return nil, refuse("there is no complete backup in %s", v.Path())
+	}
+	return newest.Folder(), nil
+}
+
+// Check finds out early whether the backup that a request names is there and may be restored from. The error is a [Refusal] if not.
+func (l Locations) Check(ctx context.Context, req Request) error {
+	_, err := l.find(ctx, req)
+	return err
+}

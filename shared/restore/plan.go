@@ -1,0 +1,398 @@
+package restore
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/factory"
+	"github.com/dataarts-backup/dataarts-backup/shared/graph"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+	"github.com/dataarts-backup/dataarts-backup/shared/strictjson"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
+)
+
+// plan is what a restore will do.
+type plan struct {
+	request Request
+	backup  *vault.Backup
+	mapping *mapping
+	target  Reader
+	prior   map[asset.Ref]Item // items of the run that is continued, by identity
+
+	references map[string]asset.References // of every job of the backup
+	uses       map[asset.Ref][]string      // environment variables that an asset names
+	byIdentity map[asset.Ref]*step
+
+	steps     []*step // in manifest order, environment variables first
+	variables *variables
+	layers    [][]graph.Group // job names, dependencies first
+	liveJobs  map[string]bool
+	hash      string
+}
+
+// step is one asset of a plan.
+type step struct {
+	index   int // among the steps, and of its item in the report
+	item    Item
+	asset   vault.Asset
+	desired string // hash of the definition to write
+	live    string // hash of the live definition, empty where there is none or it was not looked at
+	id      string // the live asset's id
+	running bool   // the live job runs
+	created bool   // a job of a cycle: created by this run, without its dependencies so far
+	desires []byte // an environment variable's own JSON
+}
+
+// makePlan verifies the backup, reads the edits and holds the selection against the live workspace. It writes nothing.
+func makePlan(ctx context.Context, req Request, opts Options, backup *vault.Backup, target Reader, prior *Report) (*plan, error) {
+	p := &plan{request: req, backup: backup, target: target, references: map[string]asset.References{}, uses: map[asset.Ref][]string{},
+		byIdentity: map[asset.Ref]*step{}, prior: map[asset.Ref]Item{}}
+	if prior != nil && prior.Status == Running {
+		for _, i := range prior.Items {
+			p.prior[i.Ref().Identity()] = i
+		}
+	}
+	if err := p.verify(ctx, opts.Concurrency); err != nil {
+		return nil, err
+	}
+	p.choose()
+	if err := p.desire(ctx, opts.Concurrency); err != nil {
+		return nil, err
+	}
+	if err := p.compare(ctx, opts.Concurrency); err != nil {
+		return nil, err
+	}
+	p.order()
+	p.block()
+	p.hash = p.fingerprint()
+	if req.DuplicateNamePolicy == Fail {
+		if err := p.refuseExisting(); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// verify reads the whole backup: every object against the manifest, and backup.json against the assets.
+func (p *plan) verify(ctx context.Context, concurrency int) error {
+	var original vault.Document
+	err := p.backup.Each(ctx, concurrency, func(a vault.Asset, definition []byte) error {
+		original.Add(a.Ref(), asset.Bindings(a.Kind, definition))
+		switch a.Kind {
+		case asset.Jobs:
+			p.references[a.Name] = asset.ReferencesOf(definition)
+			p.uses[a.Ref().Identity()] = asset.VariablesOf(definition)
+		case asset.Scripts:
+			p.uses[a.Ref().Identity()] = asset.VariablesOf(definition)
+		case asset.Env:
+			v, err := readVariables(definition)
+			if err != nil {
+				return fmt.Errorf("%s: %w: %w", a.Key, vault.ErrMalformed, err)
+			}
+			p.variables = v
+		}
+		return nil
+	})
+	if errors.Is(err, vault.ErrUnproved) || errors.Is(err, vault.ErrMalformed) {
+		return &Refusal{Faults: strings.Split(err.Error(), "\n")}
+	}
+	if err != nil {
+		return err
+	}
+	var e *edits
+	if p.backup.Document != nil {
+		e, err = readEdits(p.backup.Document, p.backup.Manifest, &original)
+		if faults, ok := errors.AsType[strictjson.Faults](err); ok {
+			refusal := &Refusal{}
+			for _, f := range faults {
+				refusal.Faults = append(refusal.Faults, "backup.json: "+f.String())
+			}
+			return refusal
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.mapping = newMapping(e, p.request.Replace)
+	return nil
+}
+
+// desire maps every chosen asset and keeps the hash of what is to be written.
+func (p *plan) desire(ctx context.Context, concurrency int) error {
+	if p.mapping.identity() {
+		for _, s := range p.steps {
+			if s.item.Kind != asset.Env {
+				s.desired = s.asset.SHA256
+			}
+		}
+		return nil
+	}
+	return p.backup.Each(ctx, concurrency, func(a vault.Asset, stored []byte) error {
+		if s := p.byIdentity[a.Ref().Identity()]; s != nil {
+			s.desired = vault.Hash(p.mapping.apply(a.Kind, a.Name, stored))
+		}
+		return nil
+	})
+}
+
+// definition reads an asset of the backup and maps it. It is what a step writes.
+func (p *plan) definition(ctx context.Context, s *step) ([]byte, error) {
+	stored, err := p.backup.Definition(ctx, s.asset)
+	if err != nil {
+		return nil, err
+	}
+	return p.mapping.apply(s.asset.Kind, s.asset.Name, stored), nil
+}
+
+// compare holds the steps against the live workspace.
+func (p *plan) compare(ctx context.Context, concurrency int) error {
+	if err := p.compareVariables(ctx); err != nil {
+		return err
+	}
+	live := map[asset.Ref]factory.Row{}
+	for _, kind := range []asset.Kind{asset.Resources, asset.Scripts, asset.Jobs} {
+		if !slices.ContainsFunc(p.steps, func(s *step) bool { return s.item.Kind == kind }) {
+			continue
+		}
+		listing, err := p.target.List(ctx, kind, func(r factory.Row) error {
+			r.Raw = nil // valid during the call only
+			live[r.Ref.Identity()] = r
+			return nil
+		})
+		if err != nil {
+			return p.refuseUnknownWorkspace(err)
+		}
+		if listing.Unique < listing.Total && p.request.DuplicateNamePolicy == Fail {
+			return refuse("the workspace claims %d %s and lists %d, so it is unknown which exist", listing.Total, kind, listing.Unique)
+		}
+	}
+	p.liveJobs = map[string]bool{}
+	for ref := range live {
+		if ref.Kind == asset.Jobs {
+			p.liveJobs[ref.Name] = true
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrency)
+	for _, s := range p.steps {
+		if s.item.Kind == asset.Env {
+			continue
+		}
+		row, exists := live[s.asset.Ref().Identity()]
+		if !exists {
+			s.item.Action = ActionCreate
+			continue
+		}
+		s.id, s.running = row.ID, isRunning(row.Status)
+		if p.request.DuplicateNamePolicy == Skip && !p.ours(s) {
+			s.item.Action, s.item.Reason = ActionSkip, "it exists"
+			continue
+		}
+		group.Go(func() error { return p.compareOne(ctx, s) })
+	}
+	return group.Wait()
+}
+
+// ours tells whether the run that is continued has created the step's asset, or was about to: then its being there is no collision.
+func (p *plan) ours(s *step) bool {
+	before, ok := p.prior[s.item.Ref().Identity()]
+	return ok && before.Action == ActionCreate
+}
+
+func (p *plan) refuseUnknownWorkspace(err error) error {
+	if factory.IsCode(err, "DLF.0819") {
+		return refuse("the target workspace does not exist: %v", err)
+	}
+	return err
+}
+
+// isRunning tells whether a job's status in a listing means that it runs by its schedule (BATCH) or at all (REAL_TIME).
+func isRunning(status string) bool {
+	return slices.Contains([]string{"SCHEDULING", "STARTING", "NORMAL", "EXCEPTION"}, status)
+}
+
+// compareOne decides between overwrite, unchanged and blocked for an asset that exists.
+func (p *plan) compareOne(ctx context.Context, s *step) error {
+	current, err := p.target.Get(ctx, s.asset.Ref(), s.id)
+	if errors.Is(err, factory.ErrNotFound) {
+		s.item.Action = ActionCreate // gone since it was listed
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	desired, err := p.definition(ctx, s)
+	if err != nil {
+		return err
+	}
+	kind := s.item.Kind
+	s.live = vault.Hash(asset.Comparable(kind, current))
+	changes, err := rawjson.Diff(asset.Comparable(kind, current), asset.Comparable(kind, desired))
+	if err != nil {
+		return fmt.Errorf("compare %s: %w", s.asset.Ref(), err)
+	}
+	if len(changes) == 0 {
+		s.item.Action = ActionUnchanged
+		return nil
+	}
+	s.item.Action = ActionOverwrite
+	s.item.Changes = describeChanges(kind, changes)
+	if kind != asset.Jobs && rawjson.StringAt(current, "type") != rawjson.StringAt(desired, "type") {
+		s.item.Action = ActionBlocked
+		s.item.Reason = fmt.Sprintf("the live %s has type %s and the backup's %s, and the service cannot change a type: delete the live one first",
+			kind.Singular(), rawjson.StringAt(current, "type"), rawjson.StringAt(desired, "type"))
+	}
+	return nil
+}
+
+// order sorts the jobs so that each comes after those it needs.
+func (p *plan) order() {
+	var names []string
+	for _, s := range p.steps {
+		if s.item.Kind == asset.Jobs {
+			names = append(names, s.item.Name)
+		}
+	}
+	p.layers = graph.Layers(names, func(name string) []string {
+		r := p.references[name]
+		return slices.Concat(r.Dependencies, r.Called)
+	})
+	for _, layer := range p.layers {
+		for _, group := range layer {
+			if !group.Cycle() {
+				continue
+			}
+			reason := "part of a cycle of jobs that depend on each other: " + strings.Join(group, ", ")
+			for _, name := range group {
+				s := p.job(name)
+				s.item.Reason = strings.TrimPrefix(s.item.Reason+"; "+reason, "; ")
+			}
+		}
+	}
+}
+
+func (p *plan) job(name string) *step {
+	return p.byIdentity[asset.Ref{Kind: asset.Jobs, Name: name}]
+}
+
+// block marks the jobs that cannot be written, because a job they depend on is neither restored nor live. The service refuses them.
+func (p *plan) block() {
+	for _, layer := range p.layers {
+		for _, group := range layer {
+			for _, name := range group {
+				s := p.job(name)
+				if s.item.Action != ActionCreate && s.item.Action != ActionOverwrite {
+					continue
+				}
+				for _, d := range p.references[name].Dependencies {
+					on := p.job(d)
+					switch {
+					case on == nil && !p.liveJobs[d]:
+						s.item.Action, s.item.Reason = ActionBlocked, fmt.Sprintf("it depends on job %q, which is neither in what is restored nor in the workspace", d)
+					case on != nil && on.item.Action == ActionBlocked && !p.liveJobs[d]:
+						s.item.Action, s.item.Reason = ActionBlocked, fmt.Sprintf("it depends on job %q, which is blocked", d)
+					}
+				}
+			}
+		}
+	}
+}
+
+// refuseExisting is the policy fail.
+func (p *plan) refuseExisting() error {
+	var there []string
+	for _, s := range p.steps {
+		if s.item.Action != ActionCreate && !p.ours(s) {
+			there = append(there, describeRef(s.item))
+		}
+	}
+	if len(there) == 0 {
+		return nil
+	}
+	const most = 20
+	listed := there[:min(len(there), most)]
+	more := ""
+	if len(there) > most {
+		more = fmt.Sprintf(" and %d more", len(there)-most)
+	}
+	return refuse("duplicateNamePolicy is fail, and the workspace has already %s%s", strings.Join(listed, ", "), more)
+}
+
+func describeRef(i Item) string {
+	if i.Kind == asset.Env {
+		return fmt.Sprintf("environment variable %q", i.Name)
+	}
+	return i.Ref().String()
+}
+
+// fingerprint is the plan's hash: it changes when the backup, the request's effect or what it meets in the workspace changes.
+func (p *plan) fingerprint() string {
+	h := sha256.New()
+	line := func(parts ...string) {
+		for _, s := range parts {
+			fmt.Fprintf(h, "%d:%s,", len(s), s)
+		}
+		_, _ = io.WriteString(h, "\n")
+	}
+	line("plan 1", p.backup.ManifestSHA256, p.backup.Manifest.Workspace.ID, p.request.Workspace, string(p.request.DuplicateNamePolicy),
+		p.request.schedules(), p.request.TargetStatus, strings.Join(p.request.Approvers, "\n"))
+	for _, s := range p.steps {
+		line(string(s.item.Kind), s.item.Directory, s.item.Name, string(s.item.Action), s.desired, s.live, fmt.Sprint(s.running))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// describe fills a report with the plan.
+func (p *plan) describe(r *Report) {
+	r.PlanHash = p.hash
+	r.Items = make([]Item, 0, len(p.steps))
+	for _, s := range p.steps {
+		item := s.item
+		if before, ok := p.prior[item.Ref().Identity()]; ok && item.Action == ActionUnchanged {
+			// The run that is continued has written it already.
+			item.Action = cmp.Or(before.Action, item.Action)
+		}
+		r.Items = append(r.Items, item)
+	}
+	r.count()
+}
+
+// message is the plan in a sentence.
+func (p *plan) message() string {
+	n := map[Action]int{}
+	for _, s := range p.steps {
+		n[s.item.Action]++
+	}
+	s := fmt.Sprintf("plan: %d to create, %d to overwrite, %d to skip, %d unchanged, %d blocked",
+		n[ActionCreate], n[ActionOverwrite], n[ActionSkip], n[ActionUnchanged], n[ActionBlocked])
+	return s + p.remarks()
+}
+
+// remarks is what an operator should know besides, each with "; " before it.
+func (p *plan) remarks() string {
+	s := ""
+	for _, layer := range p.layers {
+		for _, group := range layer {
+			if group.Cycle() {
+				s += "; cycle of jobs: " + strings.Join(group, ", ")
+			}
+		}
+	}
+	if unused := p.mapping.unused(); len(unused) > 0 {
+		s += "; replace rules that fit nothing: " + strings.Join(unused, ", ")
+	}
+	if p.backup.Manifest.Status != vault.Complete {
+		s += "; the backup is " + string(p.backup.Manifest.Status) + ": what its manifest lists as missing is not restored"
+	}
+	return s
+}

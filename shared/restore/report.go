@@ -1,0 +1,186 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/store"
+)
+
+// Status is how a restore stands.
+type Status string
+
+// The statuses. PARTIAL: something in the plan did not happen, and the items say what and why. FAILED: refused, nothing was written.
+const (
+	Planned  Status = "PLANNED"
+	Running  Status = "RUNNING"
+	Complete Status = "COMPLETE"
+	Partial  Status = "PARTIAL"
+	Failed   Status = "FAILED"
+	Undone   Status = "UNDONE"
+)
+
+// Action is what the plan wants done with an asset.
+type Action string
+
+// The actions.
+const (
+	ActionCreate    Action = "create"
+	ActionOverwrite Action = "overwrite"
+	ActionSkip      Action = "skip"
+	ActionUnchanged Action = "unchanged"
+	ActionBlocked   Action = "blocked"
+)
+
+// Outcome is what became of an asset. It is empty while that is open.
+type Outcome string
+
+// The outcomes. Created and overwritten mean: written, read back and the same.
+const (
+	Created     Outcome = "created"
+	Overwritten Outcome = "overwritten"
+	Skipped     Outcome = "skipped"
+	Unchanged   Outcome = "unchanged"
+	Errored     Outcome = "failed"
+	Blocked     Outcome = "blocked"
+)
+
+// Report is restores/<id>/report.json and the answer to a restore.
+type Report struct {
+	ID                  string         `json:"id"`
+	Status              Status         `json:"status"`
+	Backup              string         `json:"backup"`    // obs:// path of the folder
+	Workspace           string         `json:"workspace"` // target
+	DuplicateNamePolicy Policy         `json:"duplicateNamePolicy,omitempty"`
+	PlanHash            string         `json:"planHash,omitempty"`
+	StartedAt           time.Time      `json:"startedAt"`
+	FinishedAt          *time.Time     `json:"finishedAt,omitempty"`
+	Progress            Progress       `json:"progress"`
+	Counts              map[string]int `json:"counts"` // items by outcome, and by action where the outcome is open
+	Message             string         `json:"message"`
+	Items               []Item         `json:"items"`
+}
+
+// Progress counts items.
+type Progress struct {
+	Done  int `json:"done"`
+	Total int `json:"total"`
+}
+
+// Item is one asset of a report; each environment variable is one.
+type Item struct {
+	Kind      asset.Kind `json:"kind"`
+	Name      string     `json:"name"`
+	Directory string     `json:"directory,omitempty"`
+	Action    Action     `json:"action"`
+	Outcome   Outcome    `json:"outcome,omitempty"`
+	Reason    string     `json:"reason,omitempty"`
+	Changes   []Change   `json:"changes,omitempty"`
+}
+
+// Change is one field that differs between the live asset and what is restored. The text of a script comes as a diff of lines; the value of an
+// environment variable never comes at all.
+type Change struct {
+	Field string `json:"field"`
+	From  string `json:"from,omitempty"`
+	To    string `json:"to,omitempty"`
+}
+
+// Ref names the item's asset.
+func (i Item) Ref() asset.Ref {
+	return asset.Ref{Kind: i.Kind, Name: i.Name, Directory: i.Directory}
+}
+
+// count brings progress and counts up to date.
+func (r *Report) count() {
+	r.Progress = Progress{Total: len(r.Items)}
+	r.Counts = map[string]int{}
+	for _, i := range r.Items {
+		if i.Outcome == "" {
+			r.Counts[string(i.Action)]++
+			continue
+		}
+		r.Counts[string(i.Outcome)]++
+		r.Progress.Done++
+	}
+}
+
+// Succeeded tells whether the restore did what its plan said.
+func (r *Report) Succeeded() bool {
+	return slices.Contains([]Status{Complete, Planned, Undone}, r.Status)
+}
+
+// final tells whether the restore is over.
+func (r *Report) final() bool {
+	return slices.Contains([]Status{Complete, Partial, Failed, Undone}, r.Status)
+}
+
+// Reports keeps reports under <root>/restores/.
+type Reports struct {
+	Store store.Store
+	Root  string // ends with "/", or is empty
+}
+
+// ErrNoReport: there is no restore with this id.
+var ErrNoReport = errors.New("there is no such restore")
+
+const maxReport = 256 << 20
+
+func (s Reports) key(id string) string { return s.Root + "restores/" + id + "/report.json" }
+
+// before is the key prefix of what a restore saved before it wrote.
+func (s Reports) before(id string) string { return s.Root + "restores/" + id + "/before/" }
+
+// Load reads a report. Errors: [ErrNoReport].
+func (s Reports) Load(ctx context.Context, id string) (*Report, error) {
+	if !validID(id) {
+		return nil, fmt.Errorf("restore %q: %w", id, ErrNoReport)
+	}
+	data, _, err := store.ReadAll(ctx, s.Store, s.key(id), maxReport)
+	if errors.Is(err, store.ErrNotExist) {
+		return nil, fmt.Errorf("restore %q: %w", id, ErrNoReport)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the report of restore %q: %w", id, err)
+	}
+	var r Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("read the report of restore %q: %w", id, err)
+	}
+	return &r, nil
+}
+
+// Save writes a report.
+func (s Reports) Save(ctx context.Context, r *Report) error {
+	r.count()
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the report of restore %q: %w", r.ID, err)
+	}
+	if _, err := s.Store.Put(ctx, s.key(r.ID), append(data, '\n'), store.Condition{}); err != nil {
+		return fmt.Errorf("write the report of restore %q: %w", r.ID, err)
+	}
+	return nil
+}
+
+// IDs lists the ids of all restores, in ascending order.
+func (s Reports) IDs(ctx context.Context) ([]string, error) {
+	var ids []string
+	prefix := s.Root + "restores/"
+	err := s.Store.List(ctx, prefix, "/", func(info store.Info) error {
+		if id, ok := strings.CutSuffix(strings.TrimPrefix(info.Key, prefix), "/"); ok {
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list restores: %w", err)
+	}
+	return ids, nil
+}

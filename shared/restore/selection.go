@@ -1,0 +1,140 @@
+package restore
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/graph"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
+)
+
+// choose makes a step of every asset that the request selects, and of what those need if that is asked for.
+func (p *plan) choose() {
+	chosen := map[asset.Ref]bool{}
+	variables := map[string]bool{}
+	for _, a := range p.backup.Manifest.Assets {
+		if a.Kind == asset.Env {
+			for _, name := range p.variables.order {
+				variables[name] = p.request.Select.fits(asset.Ref{Kind: asset.Env, Name: name})
+			}
+			continue
+		}
+		chosen[a.Ref().Identity()] = p.request.Select.fits(a.Ref())
+	}
+	if p.request.Select != nil && p.request.Select.WithDependencies {
+		p.close(chosen, variables)
+	}
+	for _, a := range p.backup.Manifest.Assets {
+		if a.Kind == asset.Env {
+			for _, name := range p.variables.order {
+				if variables[name] {
+					text := p.variables.byName[name].In(p.variables.text)
+					p.add(&step{item: Item{Kind: asset.Env, Name: name}, asset: a, desires: text, desired: vault.Hash(text)})
+				}
+			}
+			continue
+		}
+		if chosen[a.Ref().Identity()] {
+			p.add(&step{item: Item{Kind: a.Kind, Name: a.Name, Directory: a.Directory}, asset: a})
+		}
+	}
+}
+
+func (p *plan) add(s *step) {
+	s.index = len(p.steps)
+	p.steps = append(p.steps, s)
+	p.byIdentity[s.item.Ref().Identity()] = s
+}
+
+// fits tells whether an asset is selected by itself.
+func (s *Select) fits(ref asset.Ref) bool {
+	if s == nil {
+		return true
+	}
+	if len(s.Kinds) > 0 && !slices.Contains(s.Kinds, ref.Kind) {
+		return false
+	}
+	if len(s.Names) > 0 && !slices.ContainsFunc(s.Names, func(glob string) bool {
+		ok, err := path.Match(glob, ref.Name)
+		return err == nil && ok
+	}) {
+		return false
+	}
+	return len(s.Directories) == 0 || slices.ContainsFunc(s.Directories, func(dir string) bool {
+		dir = asset.CleanDirectory(dir)
+		return ref.Directory == dir || strings.HasPrefix(ref.Directory, strings.TrimSuffix(dir, "/")+"/")
+	})
+}
+
+// close adds what the chosen assets need: the jobs they depend on or call, the scripts and resources these use, and the environment variables
+// that any of them names.
+func (p *plan) close(chosen map[asset.Ref]bool, variables map[string]bool) {
+	var jobs []string
+	for _, a := range p.backup.Manifest.Assets {
+		if a.Kind == asset.Jobs && chosen[a.Ref().Identity()] {
+			jobs = append(jobs, a.Name)
+		}
+	}
+	for _, job := range graph.Closure(jobs, func(name string) []string {
+		r := p.references[name]
+		return slices.Concat(r.Dependencies, r.Called)
+	}) {
+		r, known := p.references[job]
+		if !known {
+			continue
+		}
+		chosen[asset.Ref{Kind: asset.Jobs, Name: job}] = true
+		for _, script := range r.Scripts {
+			if ref := (asset.Ref{Kind: asset.Scripts, Name: script}); p.has(ref) {
+				chosen[ref] = true
+			}
+		}
+		for _, a := range p.backup.Manifest.Assets {
+			if a.Kind == asset.Resources && slices.ContainsFunc(a.Files, func(f vault.File) bool { return slices.Contains(r.Files, f.Location) }) {
+				chosen[a.Ref().Identity()] = true
+			}
+		}
+	}
+	for ref, is := range chosen {
+		if !is {
+			continue
+		}
+		for _, name := range p.uses[ref] {
+			if _, known := variables[name]; known {
+				variables[name] = true
+			}
+		}
+	}
+}
+
+func (p *plan) has(ref asset.Ref) bool {
+	return slices.ContainsFunc(p.backup.Manifest.Assets, func(a vault.Asset) bool { return a.Ref().Identity() == ref })
+}
+
+// describeChanges turns the places in which two definitions differ into what a report may show.
+func describeChanges(kind asset.Kind, changes []rawjson.Change) []Change {
+	var out []Change
+	for _, c := range changes {
+		switch {
+		case kind == asset.Env:
+			out = append(out, Change{Field: c.Path}) // a value is nobody's business
+		case kind == asset.Scripts && c.Path == "content":
+			out = append(out, Change{Field: c.Path, To: lineChanges(c.From, c.To)})
+		default:
+			out = append(out, Change{Field: c.Path, From: shorten(c.From), To: shorten(c.To)})
+		}
+	}
+	return out
+}
+
+// shorten keeps reports readable: the whole values are in the backup and in the workspace.
+func shorten(text string) string {
+	const most = 200
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
+}

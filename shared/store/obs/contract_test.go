@@ -1,0 +1,108 @@
+package obs_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/objectstore"
+	"github.com/dataarts-backup/dataarts-backup/shared/store/obs"
+	"github.com/dataarts-backup/dataarts-backup/shared/store/storetest"
+)
+
+// The endpoints decide the dialect. Nothing is sent to them: the transports of these tests end in this process.
+const (
+	obsEndpoint = "https://obs.eu-de.otc.t-systems.com"
+	s3Endpoint  = "http://127.0.0.1:9000"
+)
+
+var testKeys = iam.Credentials{AccessKey: "TESTACCESSKEY", SecretKey: "test-secret-key"} //nolint:gosec // not a credential
+
+func keyring(credentials ...iam.Credentials) *iam.Keyring {
+	ring := &iam.Keyring{}
+	for _, c := range credentials {
+		ring.Add(c)
+	}
+	return ring
+}
+
+// TestStore_Contract runs the contract's suite against every service this package is tested with, in both dialects.
+func TestStore_Contract(t *testing.T) {
+	t.Parallel()
+	for name, endpoint := range map[string]string{"OBS": obsEndpoint, "S3": s3Endpoint} {
+		t.Run("in_process_"+name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, func(t *testing.T) storetest.Subject {
+				server := objectstore.New(objectstore.Options{Keyring: keyring(testKeys)})
+				t.Cleanup(func() { _ = server.Close() })
+				for _, bucket := range []string{"main-bucket", "other-bucket"} {
+					if err := server.CreateBucket(bucket); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return subject(newClient(t, endpoint, server.Transport()), "main-bucket", "other-bucket", true)
+			})
+		})
+	}
+	t.Run("versitygw_S3", func(t *testing.T) {
+		t.Parallel()
+		gateway := startGateway(t)
+		storetest.Run(t, func(t *testing.T) storetest.Subject {
+			main, other := gateway.freshBuckets(t)
+			return subject(newClient(t, s3Endpoint, gateway.transport()), main, other, false)
+		})
+	})
+	t.Run("versitygw_OBS", func(t *testing.T) {
+		t.Parallel()
+		gateway := startGateway(t)
+		server := objectstore.New(objectstore.Options{Keyring: keyring(testKeys), Backend: gateway.backend()})
+		t.Cleanup(func() { _ = server.Close() })
+		transport := server.Transport()
+		storetest.Run(t, func(t *testing.T) storetest.Subject {
+			main, other := gateway.freshBuckets(t)
+			return subject(newClient(t, obsEndpoint, transport), main, other, false)
+		})
+	})
+}
+
+func subject(client *obs.Client, bucket, other string, anyKey bool) storetest.Subject {
+	const missing = "no-such-bucket"
+	return storetest.Subject{
+		Store: client.Bucket(bucket), Other: client.Bucket(other), Missing: client.Bucket(missing),
+		Bucket: bucket, OtherBucket: other, NoBucket: missing,
+		Conditions: true, AnyKey: anyKey,
+	}
+}
+
+func newClient(t *testing.T, endpoint string, transport http.RoundTripper) *obs.Client {
+	t.Helper()
+	client, err := obs.New(obs.Options{
+		Endpoint: endpoint, AccessKey: testKeys.AccessKey, SecretKey: testKeys.SecretKey, Transport: transport,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// freshBuckets makes two buckets that nobody else uses.
+func (g *gateway) freshBuckets(t *testing.T) (first, second string) {
+	t.Helper()
+	n := g.buckets.Add(1)
+	first, second = fmt.Sprintf("bucket-%d-a", n), fmt.Sprintf("bucket-%d-b", n)
+	admin := objectstore.New(objectstore.Options{Keyring: keyring(), Backend: g.backend()})
+	for _, bucket := range []string{first, second} {
+		if err := admin.CreateBucket(bucket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return first, second
+}
+
+// gateway is a versitygw of its own: an S3 server that checks Signature Version 4 and keeps objects as files.
+type gateway struct {
+	socket  string
+	buckets atomic.Int64
+}

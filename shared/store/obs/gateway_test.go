@@ -1,0 +1,94 @@
+package obs_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dataarts-backup/dataarts-backup/infra/local/objectstore"
+)
+
+// startGateway starts versitygw on a Unix socket, so that no port is taken and nothing is on the network, and ends it with the test.
+// The first time on a machine it is built, which takes a minute or two; the Go build cache keeps it.
+func startGateway(t *testing.T) *gateway {
+	t.Helper()
+	tools, err := filepath.Abs("../../../tools/go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), "go", "tool", "-modfile="+tools, "-n", "versitygw")
+	var problems bytes.Buffer
+	build.Stderr = &problems
+	// The race detector belongs into these tests, not into a server of somebody else's.
+	build.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false")
+	path, err := build.Output()
+	if err != nil {
+		t.Fatalf("build versitygw: %v\n%s", err, problems.String())
+	}
+	// A socket's path has at most 107 bytes, and t.TempDir may be longer.
+	dir, err := os.MkdirTemp("/tmp", "gw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	data := filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	g := &gateway{socket: filepath.Join(dir, "s3.sock")}
+	// Started directly and not through "go tool": killing that would leave the server behind.
+	server := exec.Command(strings.TrimSpace(string(path)), "--port", g.socket, "--quiet", "--keep-alive", "posix", data) //nolint:gosec // what was just built
+	server.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+testKeys.AccessKey, "ROOT_SECRET_KEY="+testKeys.SecretKey)
+	var output bytes.Buffer
+	server.Stdout, server.Stderr = &output, &output
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = server.Wait() // it is killed, which is an error
+		close(exited)
+	}()
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		<-exited
+	})
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "unix", g.socket)
+		if err == nil {
+			_ = conn.Close()
+			return g
+		}
+		select {
+		case <-exited:
+			t.Fatalf("versitygw ended: %s", output.String())
+		case <-time.After(10 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("versitygw did not listen: %v\n%s", err, output.String())
+		}
+	}
+}
+
+// transport reaches the gateway, whatever the host.
+func (g *gateway) transport() *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", g.socket)
+		},
+		DisableCompression: true, MaxIdleConnsPerHost: 64,
+	}
+}
+
+// backend is the gateway behind a server that has already checked who is asking.
+func (g *gateway) backend() http.Handler {
+	return &objectstore.Upstream{URL: &url.URL{Scheme: "http", Host: "127.0.0.1:9000"}, Transport: g.transport(), Credentials: testKeys, Region: "us-east-1"}
+}

@@ -1,0 +1,197 @@
+package vault
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+)
+
+// FormatVersion is the version of manifest.json and backup.json that this package writes, and the newest that it reads.
+const FormatVersion = 1
+
+// Status is how a backup ended.
+type Status string
+
+const (
+	// Complete: everything the API lists is stored and verified.
+	Complete Status = "COMPLETE"
+	// Partial: some assets could not be read; the manifest says which, and there is no backup.json.
+	Partial Status = "PARTIAL"
+	// Failed: there is no manifest.
+	Failed Status = "FAILED"
+)
+
+// Workspace names a DataArts Studio workspace.
+type Workspace struct {
+	ID   string `json:"id"`
+	Name string `json:"name"` // empty where no instance id is configured to look it up
+}
+
+// Manifest is manifest.json: what is in a dated folder, and the proof of it.
+type Manifest struct {
+	FormatVersion int                `json:"formatVersion"`
+	BackupDate    string             `json:"backupDate"` // yyyy-MM-dd
+	Workspace     Workspace          `json:"workspace"`
+	ProjectID     string             `json:"projectId"`
+	Region        string             `json:"region"`
+	Tool          string             `json:"tool"` // name and version of what wrote it
+	StartedAt     time.Time          `json:"startedAt"`
+	FinishedAt    time.Time          `json:"finishedAt"`
+	Status        Status             `json:"status"`
+	Totals        map[asset.Kind]int `json:"totals"` // what the API said it has
+	Counts        map[asset.Kind]int `json:"counts"` // what is stored
+	Drift         []Drift            `json:"drift"`
+	Missing       []Missing          `json:"missing"`
+	Unsupported   []Unsupported      `json:"unsupported,omitempty"`
+	Previous      *Previous          `json:"previous"`
+	Assets        []Asset            `json:"assets"`
+}
+
+// Asset is one asset in a manifest.
+type Asset struct {
+	Kind          asset.Kind `json:"kind"`
+	Name          string     `json:"name"`
+	Directory     string     `json:"directory,omitempty"`
+	Key           string     `json:"key"`  // relative to the dated folder
+	Size          int64      `json:"size"` // bytes stored
+	SHA256        string     `json:"sha256"`
+	ContentSHA256 string     `json:"contentSha256,omitempty"`
+	Owner         string     `json:"owner,omitempty"`
+	LastModified  *time.Time `json:"lastModified,omitempty"`
+	Files         []File     `json:"files,omitempty"`
+}
+
+// Ref names the asset.
+func (a Asset) Ref() asset.Ref {
+	return asset.Ref{Kind: a.Kind, Name: a.Name, Directory: a.Directory}
+}
+
+// File is one file that a resource points to. Either Key is set, and the rest describes the copy, or Reason says why there is none.
+type File struct {
+	Location      string     `json:"location"` // as in the resource's definition
+	Key           string     `json:"key,omitempty"`
+	Size          int64      `json:"size,omitempty"`
+	SHA256        string     `json:"sha256,omitempty"`
+	ContentSHA256 string     `json:"contentSha256,omitempty"`
+	LastModified  *time.Time `json:"lastModified,omitempty"`
+	Reason        string     `json:"reason,omitempty"`
+}
+
+// Drift is an asset that was seen to change while the backup ran.
+type Drift struct {
+	Kind      asset.Kind `json:"kind"`
+	Name      string     `json:"name"`
+	Directory string     `json:"directory,omitempty"`
+	Change    string     `json:"change"` // changed, appeared or vanished
+}
+
+// Missing is what could not be read: one asset, or, without a name, so many of a kind.
+type Missing struct {
+	Kind      asset.Kind `json:"kind"`
+	Name      string     `json:"name,omitempty"`
+	Directory string     `json:"directory,omitempty"`
+	Count     int        `json:"count,omitempty"`
+	Reason    string     `json:"reason"`
+}
+
+// Unsupported is a kind that the service does not offer in this region, so that there is nothing to back up.
+type Unsupported struct {
+	Kind   asset.Kind `json:"kind"`
+	Reason string     `json:"reason"`
+}
+
+// Previous names the manifest of the backup before this one, so that a vanished or altered day shows.
+type Previous struct {
+	Path   string `json:"path"` // obs:// path of its manifest.json
+	SHA256 string `json:"sha256"`
+}
+
+// Sort brings the assets into manifest order: by kind in restore order, then by key.
+func (m *Manifest) Sort() {
+	slices.SortFunc(m.Assets, func(a, b Asset) int {
+		return cmp.Or(slices.Index(asset.Kinds(), a.Kind)-slices.Index(asset.Kinds(), b.Kind),
+			cmp.Compare(a.Key, b.Key))
+	})
+}
+
+// encode returns the manifest as it is stored: assets in restore order, one a line, so that two days can be compared by eye.
+func (m *Manifest) encode() ([]byte, error) {
+	m.Sort()
+	if m.Drift == nil {
+		m.Drift = []Drift{}
+	}
+	if m.Missing == nil {
+		m.Missing = []Missing{}
+	}
+	assets := m.Assets
+	head := *m
+	head.Assets = []Asset{}
+	text, err := encodeJSON(head, "  ")
+	if err != nil {
+		return nil, err
+	}
+	var lines bytes.Buffer
+	for i, a := range assets {
+		line, err := encodeJSON(a, "")
+		if err != nil {
+			return nil, err
+		}
+		lines.WriteString("\n    ")
+		lines.Write(line)
+		if i < len(assets)-1 {
+			lines.WriteByte(',')
+		}
+	}
+	if len(assets) > 0 {
+		lines.WriteString("\n  ")
+	}
+	empty := []byte(`"assets": []`)
+	at := bytes.LastIndex(text, empty) + len(empty) - 1
+	return append(slices.Concat(text[:at], lines.Bytes(), text[at:]), '\n'), nil
+}
+
+func parseManifest(data []byte) (*Manifest, error) {
+	var m Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, err
+	}
+	if m.FormatVersion < 1 || m.FormatVersion > FormatVersion {
+		return nil, fmt.Errorf("formatVersion is %d, this version of DataArts Backup reads 1 to %d", m.FormatVersion, FormatVersion)
+	}
+	seen := map[string]bool{}
+	for _, a := range m.Assets {
+		if want := a.Ref().Key(); a.Key != want {
+			return nil, fmt.Errorf("%s has key %q, want %q", a.Ref(), a.Key, want)
+		}
+		if seen[a.Key] {
+			return nil, fmt.Errorf("%s stands there twice", a.Ref())
+		}
+		seen[a.Key] = true
+	}
+	return &m, nil
+}
+
+// encodeJSON is JSON for people: no HTML escapes, indented where indent is given, no line end.
+func encodeJSON(v any, indent string) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+// Hash is the hash that manifests use: lower-case hex SHA-256.
+func Hash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

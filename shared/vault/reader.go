@@ -1,0 +1,250 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+	"github.com/dataarts-backup/dataarts-backup/shared/store"
+)
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrIncomplete: the folder has no backup.json, so it is no backup.
+	ErrIncomplete = errors.New("there is no complete backup")
+	// ErrMalformed: backup.json or manifest.json cannot be understood.
+	ErrMalformed = errors.New("malformed")
+	// ErrUnproved: what is in the folder is not what its manifest says.
+	ErrUnproved = errors.New("the backup does not match its manifest")
+)
+
+// Backup is a committed folder as it is read back.
+type Backup struct {
+	Manifest *Manifest
+	// ManifestSHA256 is the hash of manifest.json as stored; the commit names the same.
+	ManifestSHA256 string
+	// Document is backup.json as it stands in the bucket, edits of an operator included. It is JSON.
+	Document []byte
+
+	folder *Folder
+}
+
+// Folder is where the backup lies.
+func (b *Backup) Folder() *Folder { return b.folder }
+
+// Committed tells whether the folder holds a complete backup.
+func (f *Folder) Committed(ctx context.Context) (bool, error) {
+	_, _, err := store.ReadAll(ctx, f.store, f.prefix+documentName, maxDocument)
+	if errors.Is(err, store.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for a backup in %s: %w", f.Path(), err)
+	}
+	return true, nil
+}
+
+// Manifest reads manifest.json of a folder that need not be complete, and its hash. Errors: store.ErrNotExist.
+func (f *Folder) Manifest(ctx context.Context) (*Manifest, string, error) {
+	text, _, err := store.ReadAll(ctx, f.store, f.prefix+manifestName, maxDocument)
+	if err != nil {
+		return nil, "", fmt.Errorf("read %s%s: %w", f.Path(), manifestName, err)
+	}
+	m, err := parseManifest(text)
+	if err != nil {
+		return nil, "", fmt.Errorf("%smanifest.json is %w: %w", f.Path(), ErrMalformed, err)
+	}
+	return m, Hash(text), nil
+}
+
+// Open reads the commit and the manifest of a complete backup and holds them against each other. backup.json may have been edited; whether
+// the edits are legal is not decided here. Errors: [ErrIncomplete], [ErrUnproved], a syntax error in backup.json with its line.
+func (f *Folder) Open(ctx context.Context) (*Backup, error) {
+	document, _, err := store.ReadAll(ctx, f.store, f.prefix+documentName, maxDocument)
+	if errors.Is(err, store.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w (no backup.json)", f.Path(), ErrIncomplete)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", f.Path(), err)
+	}
+	if err := rawjson.Check(document); err != nil {
+		return nil, fmt.Errorf("%sbackup.json is %w: %w", f.Path(), ErrMalformed, atLine(document, err))
+	}
+	want := rawjson.StringAt(document, "manifestSha256")
+	if want == "" {
+		return nil, fmt.Errorf("%sbackup.json names no manifest (manifestSha256): %w", f.Path(), ErrUnproved)
+	}
+	m, got, err := f.Manifest(ctx)
+	if errors.Is(err, store.ErrNotExist) {
+		return nil, fmt.Errorf("%s has no manifest.json: %w", f.Path(), ErrUnproved)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if got != want {
+		return nil, fmt.Errorf("%smanifest.json has SHA-256 %s, backup.json was committed with %s: %w", f.Path(), got, want, ErrUnproved)
+	}
+	if m.Status != Complete {
+		return nil, fmt.Errorf("%smanifest.json has status %s: %w", f.Path(), m.Status, ErrUnproved)
+	}
+	return &Backup{Manifest: m, ManifestSHA256: got, Document: document, folder: f}, nil
+}
+
+// OpenPartial reads the manifest of a folder whose backup is PARTIAL and therefore was never committed. Document is nil. Errors:
+// [ErrIncomplete] where there is not even a manifest.
+func (f *Folder) OpenPartial(ctx context.Context) (*Backup, error) {
+	m, hash, err := f.Manifest(ctx)
+	if errors.Is(err, store.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w (neither backup.json nor manifest.json)", f.Path(), ErrIncomplete)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Backup{Manifest: m, ManifestSHA256: hash, folder: f}, nil
+}
+
+// atLine adds line and column to a syntax error in text.
+func atLine(text []byte, err error) error {
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
+		return err
+	}
+	before := text[:min(int(syntax.Offset), len(text))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := len(bytes.Runes(before[bytes.LastIndexByte(before, '\n')+1:]))
+	return fmt.Errorf("line %d, column %d: %w", line, column, err)
+}
+
+// Definition reads an asset's definition. Bytes that are not those that the manifest proves are [ErrUnproved].
+func (b *Backup) Definition(ctx context.Context, a Asset) ([]byte, error) {
+	data, _, err := store.ReadAll(ctx, b.folder.store, b.folder.assetKey(a.Key), max(maxAsset, a.Size))
+	if errors.Is(err, store.ErrNotExist) {
+		return nil, fmt.Errorf("%s%s is not there: %w", b.folder.Path(), a.Key, ErrUnproved)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s from %s: %w", a.Ref(), b.folder.Path(), err)
+	}
+	if int64(len(data)) != a.Size || Hash(data) != a.SHA256 {
+		return nil, fmt.Errorf("%s%s has %d bytes and SHA-256 %s, the manifest says %d and %s: %w",
+			b.folder.Path(), a.Key, len(data), Hash(data), a.Size, a.SHA256, ErrUnproved)
+	}
+	return data, nil
+}
+
+// Each reads every definition of the backup, with at most so many in memory at once, and calls fn with each, one at a time and in manifest
+// order. It goes on after a damaged object, so that all are named: their errors are joined.
+func (b *Backup) Each(ctx context.Context, concurrency int, fn func(Asset, []byte) error) error {
+	type result struct {
+		data []byte
+		err  error
+	}
+	slots := make([]chan result, len(b.Manifest.Assets))
+	for i := range slots {
+		slots[i] = make(chan result, 1)
+	}
+	tokens := make(chan struct{}, concurrency)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		for i, a := range b.Manifest.Assets {
+			select {
+			case tokens <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			group.Go(func() error {
+				data, err := b.Definition(ctx, a)
+				slots[i] <- result{data, err}
+				return nil
+			})
+		}
+		return nil
+	})
+	var faults []error
+	group.Go(func() error {
+		for i, a := range b.Manifest.Assets {
+			select {
+			case r := <-slots[i]:
+				<-tokens
+				if r.err != nil {
+					faults = append(faults, r.err)
+				} else if err := fn(a, r.data); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return errors.Join(faults...)
+}
+
+// VerifyFiles reads every copied resource file and holds it against the manifest.
+func (b *Backup) VerifyFiles(ctx context.Context) error {
+	var faults []error
+	for _, a := range b.Manifest.Assets {
+		for _, f := range a.Files {
+			if f.Key == "" {
+				continue
+			}
+			sum, size, err := b.folder.hashObject(ctx, f.Key)
+			switch {
+			case errors.Is(err, store.ErrNotExist):
+				faults = append(faults, fmt.Errorf("%s%s is not there: %w", b.folder.Path(), f.Key, ErrUnproved))
+			case err != nil:
+				return fmt.Errorf("verify %s%s: %w", b.folder.Path(), f.Key, err)
+			case sum != f.SHA256 || size != f.Size:
+				faults = append(faults, fmt.Errorf("%s%s has %d bytes and SHA-256 %s, the manifest says %d and %s: %w",
+					b.folder.Path(), f.Key, size, sum, f.Size, f.SHA256, ErrUnproved))
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (f *Folder) hashObject(ctx context.Context, key string) (sum string, size int64, err error) {
+	body, _, err := f.store.Get(ctx, f.assetKey(key))
+	if err != nil {
+		return "", 0, err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	h := sha256.New()
+	if size, err = io.Copy(h, body); err != nil {
+		return "", 0, err
+	}
+	return hex.EncodeToString(h.Sum(nil)), size, nil
+}
+
+// Verify reads everything in the folder and holds it against the manifest: definitions, copied files, and that there is no object more. Every
+// difference is named.
+func (b *Backup) Verify(ctx context.Context) error {
+	const concurrency = 16
+	known := map[string]bool{}
+	for _, a := range b.Manifest.Assets {
+		known[a.Key] = true
+		for _, f := range a.Files {
+			known[f.Key] = true
+		}
+	}
+	faults := []error{b.Each(ctx, concurrency, func(Asset, []byte) error { return nil }), b.VerifyFiles(ctx)}
+	err := b.folder.store.List(ctx, b.folder.prefix, "", func(info store.Info) error {
+		key := strings.TrimPrefix(info.Key, b.folder.prefix)
+		if key != manifestName && key != documentName && !known[key] {
+			faults = append(faults, fmt.Errorf("%s%s is there, and the manifest does not know it: %w", b.folder.Path(), key, ErrUnproved))
+		}
+		return nil
+	})
+	return errors.Join(append(faults, err)...)
+}
