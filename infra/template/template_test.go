@@ -46,7 +46,7 @@ type template struct {
 		}
 	}
 	Parameters map[string]struct{ Type, Description, AllowedPattern string }
-	Resources  map[string]yaml.Node
+	Resources  map[string]any
 	Outputs    map[string]struct{ Description string }
 }
 
@@ -56,22 +56,34 @@ func read(t *testing.T) template {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var parsed template
-	if err := yaml.Unmarshal(text, &parsed); err != nil {
+	var generic any // short forms such as !Ref come out as their argument
+	if err := yaml.Unmarshal(text, &generic); err != nil {
 		t.Fatal(err)
 	}
+	var parsed template
+	convert(t, generic, &parsed)
 	return parsed
+}
+
+// convert brings decoded YAML into a struct by the names of its fields.
+func convert(t *testing.T, generic, into any) {
+	t.Helper()
+	text, err := json.Marshal(generic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (tpl template) resource(t *testing.T, name string, into any) {
 	t.Helper()
-	node, exists := tpl.Resources[name]
+	generic, exists := tpl.Resources[name]
 	if !exists {
 		t.Fatalf("there is no resource %s", name)
 	}
-	if err := node.Decode(into); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
+	convert(t, generic, into)
 }
 
 // functions are the resources of the functions.
@@ -191,13 +203,7 @@ func TestTemplate_RestoreRequestsTriggerTheRestore(t *testing.T) {
 			Rules []struct{ Name, Value string }
 		}
 	}
-	text, err := yaml.Marshal(f.Properties.Events["Requested"].Properties["Filter"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.Unmarshal(text, &filter); err != nil {
-		t.Fatal(err)
-	}
+	convert(t, f.Properties.Events["Requested"].Properties["Filter"], &filter)
 	// The rules must match the location: requests lie below its root.
 	location, err := config.ParseLocation(strings.ReplaceAll(
 		tpl.Globals.Function.Environment.Variables["BACKUP_LOCATION"].(string), "${VaultName}", "vault"))

@@ -128,8 +128,12 @@ func VariablesOf(definition []byte) []string {
 			return names
 		}
 		text = rest
-		rest = strings.TrimLeft(rest, " \\\"'")
-		if end := strings.IndexAny(rest, "\\\"'"); end > 0 && !slices.Contains(names, rest[:end]) {
+		rest = strings.TrimLeft(rest, ` \`) // in JSON text the quote is escaped
+		if rest == "" || (rest[0] != '"' && rest[0] != '\'') {
+			continue
+		}
+		rest = rest[1:]
+		if end := strings.IndexAny(rest, `\"'`); end > 0 && !slices.Contains(names, rest[:end]) {
 			names = append(names, rest[:end])
 		}
 	}

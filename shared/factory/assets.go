@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
 
 // Get returns the definition of an asset: the bytes of the answer. Jobs and scripts are addressed by name, resources by id.
@@ -23,24 +25,23 @@ func (w *Workspace) Get(ctx context.Context, ref asset.Ref, id string) (json.Raw
 	}
 	var definition json.RawMessage
 	q.accept = func(body io.Reader, _ http.Header) error {
-		data, err := readAll(body)
+		data, err := w.client.readObject(body)
 		if err != nil {
 			return err
 		}
-		if !validObject(data) {
-			return malformed(errors.New("not a JSON object"))
-		}
-		name := gjson.GetBytes(data, "name")
-		if name.Type == gjson.String && decodesTo(name.Raw, ref.Name) {
-			definition = data
-			return nil
+		if name, _ := rawjson.Path(data, "name"); name != nil {
+			if text, ok := rawjson.String(name); ok && text == ref.Name {
+				definition = data
+				return nil
+			}
 		}
 		if said := parseEnvelope(data); said.Code != "" {
 			return envelopeError(said)
 		}
-		return finalError{fmt.Errorf("the answer is about another asset: its name is %s", shorten(or(name.Raw, "missing")))}
+		return finalError{fmt.Errorf("the answer is about another asset: its name is %q", shorten(rawjson.StringAt(data, "name")))}
 	}
-	return definition, w.client.do(ctx, q)
+	err = w.client.do(ctx, q)
+	return definition, err
 }
 
 // Create creates an asset from a definition. It returns the id of a new resource; for jobs and scripts the API tells none.
@@ -52,12 +53,15 @@ func (w *Workspace) Create(ctx context.Context, kind asset.Kind, definition json
 		return "", fmt.Errorf("create: %w", err)
 	}
 	q := &call{
-		operation: "create " + kind.Singular(), asset: gjson.GetBytes(definition, "name").String(),
+		operation: "create " + kind.Singular(),
+		asset: spelled(asset.Ref{
+			Kind: kind, Name: rawjson.StringAt(definition, "name"), Directory: rawjson.StringAt(definition, "directory"),
+		}),
 		service: w.client.v1, workspace: w.id, effect: once, method: http.MethodPost,
 		path: w.client.path("v1", string(kind)), body: definition,
 	}
 	q.accept = func(body io.Reader, header http.Header) error {
-		data, err := done(body, header)
+		data, err := w.client.done(body, header)
 		if err != nil || kind != asset.Resources {
 			return err
 		}
@@ -78,7 +82,7 @@ func (w *Workspace) Update(ctx context.Context, ref asset.Ref, id string, defini
 		return err
 	}
 	q.body = definition
-	q.accept = accepted
+	q.accept = w.client.accepted
 	return w.client.do(ctx, q)
 }
 
@@ -88,7 +92,7 @@ func (w *Workspace) Delete(ctx context.Context, ref asset.Ref, id string) error 
 	if err != nil {
 		return err
 	}
-	q.accept = accepted
+	q.accept = w.client.accepted
 	return w.client.do(ctx, q)
 }
 
@@ -111,7 +115,7 @@ func (w *Workspace) order(ctx context.Context, verb, name string, body []byte) e
 	}
 	q.path = append(q.path, verb)
 	q.body = body
-	q.accept = accepted
+	q.accept = w.client.accepted
 	return w.client.do(ctx, q)
 }
 
@@ -124,7 +128,7 @@ func (w *Workspace) JobStatus(ctx context.Context, name string) (status string, 
 	}
 	q.path = append(q.path, "status")
 	q.accept = func(body io.Reader, header http.Header) error {
-		data, err := done(body, header)
+		data, err := w.client.done(body, header)
 		if err != nil {
 			return err
 		}
@@ -149,10 +153,18 @@ func (w *Workspace) one(verb string, ref asset.Ref, id string, e effect, method 
 		}
 	}
 	return &call{
-		operation: verb + " " + ref.Kind.Singular(), asset: ref.Name,
+		operation: verb + " " + ref.Kind.Singular(), asset: spelled(ref),
 		service: w.client.v1, workspace: w.id, effect: e, method: method,
 		path: w.client.path("v1", string(ref.Kind), key),
 	}, nil
+}
+
+// spelled is how messages name the asset after its kind: resources with their directory, which is part of what they are.
+func spelled(ref asset.Ref) string {
+	if ref.Kind == asset.Resources && ref.Directory != "" {
+		return strings.TrimSuffix(asset.CleanDirectory(ref.Directory), "/") + "/" + ref.Name
+	}
+	return ref.Name
 }
 
 func listable(kind asset.Kind) error {
@@ -169,16 +181,16 @@ func (c *Client) path(version string, segments ...string) []string {
 }
 
 // accepted reads the answer to a write.
-func accepted(body io.Reader, header http.Header) error {
-	_, err := done(body, header)
+func (c *Client) accepted(body io.Reader, header http.Header) error {
+	_, err := c.done(body, header)
 	return err
 }
 
 // done reads the answer to a call that has nothing or little to tell. The service answers most writes with 204 and no body;
 // a body, where there is one, is a JSON object that does not say that the write has failed. "is_success" is declared as a
 // header of the answer by the SDK, and as a field of its body by the pages of other calls.
-func done(body io.Reader, header http.Header) ([]byte, error) {
-	data, err := readAll(body)
+func (c *Client) done(body io.Reader, header http.Header) ([]byte, error) {
+	data, err := c.readAll(body)
 	if err != nil {
 		return nil, err
 	}
@@ -186,11 +198,11 @@ func done(body io.Reader, header http.Header) ([]byte, error) {
 		return nil, &Error{Message: or(parseEnvelope(data).Message, "is_success is false")}
 	}
 	root := gjson.ParseBytes(data)
-	if len(data) == 0 || json.Valid(data) && root.Type == gjson.Null {
+	if len(data) == 0 || string(data) == "null" {
 		return data, nil
 	}
-	if !validObject(data) {
-		return nil, malformed(fmt.Errorf("not a JSON object: %s", shorten(parseEnvelope(data).Message)))
+	if err := rawjson.Check(data); err != nil {
+		return nil, malformed(err)
 	}
 	if said := parseEnvelope(data); said.Code != "" || root.Get("is_success").Raw == "false" {
 		return nil, envelopeError(said)

@@ -113,6 +113,10 @@ func TestWorkspace_Get(t *testing.T) {
 		if err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
+		_, err = w.Get(t.Context(), asset.Ref{Kind: asset.Resources, Name: "udf", Directory: "/jars"}, "5")
+		if err == nil || !strings.HasPrefix(err.Error(), `get resource "/jars/udf": DLF.0100`) {
+			t.Error(err)
+		}
 	})
 
 	for name, body := range map[string]string{

@@ -67,7 +67,7 @@ func FuzzReadPage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var raws []json.RawMessage
-		rows, total, err := readPage(bytes.NewReader(body), "scripts", func(raw json.RawMessage) error {
+		rows, total, err := readPage(bytes.NewReader(body), "scripts", 1<<20, func(raw json.RawMessage) error {
 			raws = append(raws, bytes.Clone(raw))
 			row, ok := parseRow(asset.Scripts, raw)
 			if !ok {

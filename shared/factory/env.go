@@ -19,12 +19,9 @@ func (w *Workspace) Env(ctx context.Context) (json.RawMessage, error) {
 	}
 	var definition json.RawMessage
 	q.accept = func(body io.Reader, _ http.Header) error {
-		data, err := readAll(body)
+		data, err := w.client.readObject(body)
 		if err != nil {
 			return err
-		}
-		if !validObject(data) {
-			return malformed(errors.New("not a JSON object"))
 		}
 		root := gjson.ParseBytes(data)
 		params := root.Get("params")
@@ -37,7 +34,8 @@ func (w *Workspace) Env(ctx context.Context) (json.RawMessage, error) {
 		}
 		return finalError{errors.New("the answer has no list of variables")}
 	}
-	return definition, unsupported(w.client.do(ctx, q))
+	err = unsupported(w.client.do(ctx, q))
+	return definition, err
 }
 
 // PutEnv writes the whole list of environment variables, in the form that Env returns. Whether variables that the list lacks
@@ -48,7 +46,7 @@ func (w *Workspace) PutEnv(ctx context.Context, definition json.RawMessage) erro
 		return err
 	}
 	q.body = definition
-	q.accept = accepted
+	q.accept = w.client.accepted
 	return unsupported(w.client.do(ctx, q))
 }
 

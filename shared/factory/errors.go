@@ -30,7 +30,7 @@ var (
 // Error is a call that failed.
 type Error struct {
 	Operation  string // what was being done: "create job", "list scripts"
-	Asset      string // the asset's name as given, empty for listings and environment variables
+	Asset      string // the asset's name, a resource's with its directory; empty for listings and environment variables
 	StatusCode int    // HTTP status of the last answer, 0 if none came
 	Code       string // the service's code, e.g. "DLF.0100", or the gateway's, e.g. "APIG.0301"; may be empty
 	Message    string // the service's own words, or the shortened text of a body that is not JSON

@@ -34,8 +34,8 @@ const (
 	DefaultPageSize = 100
 	// DefaultMaxAttempts lets a call live through about half a minute of failures.
 	DefaultMaxAttempts = 7
-	// MaxBodySize is the most that one answer, or one row of a listing, may hold. A script's content is 4 MB at most.
-	MaxBodySize = 64 << 20
+	// DefaultMaxBodySize is far above what the API takes for one asset: 4 MB of script.
+	DefaultMaxBodySize = 64 << 20
 
 	defaultHeaderTimeout = 90 * time.Second
 	defaultStallTimeout  = 30 * time.Second
@@ -64,6 +64,9 @@ type Options struct {
 	PageSize int
 	// MaxAttempts is how often one call is sent at most, DefaultMaxAttempts if zero.
 	MaxAttempts int
+	// MaxBodySize is how many bytes one answer, or one row of a listing, may have; DefaultMaxBodySize if zero. A whole
+	// listing has no limit.
+	MaxBodySize int
 	// HeaderTimeout is how long one attempt waits for the head of the answer, 90 s if zero. The gateway itself gives up
 	// after a minute.
 	HeaderTimeout time.Duration
@@ -103,8 +106,8 @@ func New(options Options) (*Client, error) {
 	if o.Credentials.AccessKey == "" || o.Credentials.SecretKey == "" {
 		return nil, errors.New("factory client: access key or secret key is missing")
 	}
-	if o.RateLimit < 0 || o.PageSize < 0 || o.MaxAttempts < 0 {
-		return nil, errors.New("factory client: rate limit, page size and attempts cannot be negative")
+	if o.RateLimit < 0 || o.PageSize < 0 || o.MaxAttempts < 0 || o.MaxBodySize < 0 {
+		return nil, errors.New("factory client: rate limit, page size, attempts and body size cannot be negative")
 	}
 	if o.RateLimit == 0 {
 		o.RateLimit = DefaultRateLimit
@@ -114,6 +117,9 @@ func New(options Options) (*Client, error) {
 	}
 	if o.MaxAttempts == 0 {
 		o.MaxAttempts = DefaultMaxAttempts
+	}
+	if o.MaxBodySize == 0 {
+		o.MaxBodySize = DefaultMaxBodySize
 	}
 	if o.HeaderTimeout == 0 {
 		o.HeaderTimeout = defaultHeaderTimeout

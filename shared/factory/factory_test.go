@@ -127,7 +127,7 @@ func TestClient_Paces(t *testing.T) {
 			})
 		}
 		wait.Wait()
-		if client.Calls() != int64(len(c.service.Calls())) || client.Calls() > 70 {
+		if client.Calls() != int64(len(c.service.Calls())) || client.Calls() > 100 {
 			t.Errorf("%d calls for 40 answers", client.Calls())
 		}
 	})

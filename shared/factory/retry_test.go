@@ -310,7 +310,7 @@ func TestClient_Timeouts(t *testing.T) {
 
 	t.Run("a body that comes slowly but steadily has all the time it needs, and so has its reader", func(t *testing.T) {
 		t.Parallel()
-		const stall = 150 * time.Millisecond
+		const stall = 400 * time.Millisecond
 		server := serve(t, func(rw http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(rw, `{"total":8,"scripts":[`)
 			for i := range 8 {
@@ -339,19 +339,36 @@ func TestClient_Timeouts(t *testing.T) {
 
 	t.Run("a body without end", func(t *testing.T) {
 		t.Parallel()
-		blanks := []byte(strings.Repeat(" ", 1<<20))
-		w, _ := answering(t, func(rw http.ResponseWriter, _ *http.Request) {
-			for range factory.MaxBodySize>>20 + 2 {
+		const limit = 1 << 20
+		blanks := []byte(strings.Repeat(" ", limit))
+		server := serve(t, func(rw http.ResponseWriter, _ *http.Request) {
+			for range 3 {
 				if _, err := rw.Write(blanks); err != nil {
 					return
 				}
 			}
 		})
+		o := options(server, newClock())
+		o.MaxBodySize = limit
+		w := newClient(t, o).Workspace("w")
 		if _, err := w.Get(t.Context(), ref(asset.Jobs, "a"), ""); err == nil || !strings.Contains(err.Error(), "longer than") {
 			t.Error(err)
 		}
 		if _, err := w.List(t.Context(), asset.Scripts, nil); err == nil || !strings.Contains(err.Error(), "longer than") {
 			t.Error(err)
+		}
+	})
+
+	t.Run("a listing may be longer than any row of it", func(t *testing.T) {
+		t.Parallel()
+		c := newCloud(t, dataarts.Switches{})
+		for _, name := range numbered(300) {
+			c.put(t, asset.Scripts, script(name))
+		}
+		c.options.MaxBodySize = 1000
+		found, listing := names(t, newClient(t, c.options).Workspace("ws-1"), asset.Scripts)
+		if len(found) != 300 || !listing.Settled {
+			t.Errorf("%d found, %+v", len(found), listing)
 		}
 	})
 }

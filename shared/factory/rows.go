@@ -1,7 +1,6 @@
 package factory
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
 
 // Row is one asset in a listing.
@@ -35,10 +35,6 @@ type Row struct {
 // parseRow reads the fields of a row in both spellings: the pages document camelCase, their examples mix in snake_case. The
 // row must be valid JSON. ok is false when it is no object or has no name.
 func parseRow(kind asset.Kind, raw json.RawMessage) (row Row, ok bool) {
-	root := gjson.ParseBytes(raw)
-	if !root.IsObject() {
-		return Row{}, false
-	}
 	row = Row{Ref: asset.Ref{Kind: kind}, Raw: raw}
 	var directory, path, id, resourceID, name, modified string
 	fields := map[string]*string{
@@ -48,19 +44,21 @@ func parseRow(kind asset.Kind, raw json.RawMessage) (row Row, ok bool) {
 		"lastUpdateUser": &row.LastModifiedBy, "last_update_user": &row.LastModifiedBy,
 		"modifyUser": &row.LastModifiedBy, "modify_user": &row.LastModifiedBy,
 	}
-	root.ForEach(func(key, value gjson.Result) bool {
-		if key.Str == "name" {
-			name = value.Raw
-		} else if field := fields[key.Str]; field != nil {
-			if text := scalar(value); text != "" {
+	// Not gjson: it would copy a script's content several times on the way to the next field.
+	for member, span := range rawjson.Members(raw) {
+		text := raw[span.Start:span.End]
+		if member == "name" {
+			name, _ = rawjson.String(text)
+		} else if field := fields[member]; field != nil {
+			if text := scalar(gjson.ParseBytes(text)); text != "" {
 				*field = text
 			}
 		}
-		return true
-	})
-	if json.Unmarshal([]byte(name), &row.Ref.Name) != nil || row.Ref.Name == "" {
+	}
+	if name == "" {
 		return Row{}, false
 	}
+	row.Ref.Name = name
 	row.ID, row.LastModified = id, parseTime(modified)
 	switch kind {
 	case asset.Jobs:
@@ -90,9 +88,9 @@ func parseTime(text string) time.Time {
 }
 
 // readPage reads one page of a listing from r: an object with an array of rows and the total under "total" or "count". It
-// calls visit for each row as it comes, and holds no more than one row.
-func readPage(r io.Reader, rowsKey string, visit func(json.RawMessage) error) (rows, total int, err error) {
-	budget := &budgetReader{r: r, left: MaxBodySize}
+// calls visit for each row as it comes, and holds no more than one row, which may have limit bytes.
+func readPage(r io.Reader, rowsKey string, limit int, visit func(json.RawMessage) error) (rows, total int, err error) {
+	budget := &budgetReader{r: r, left: limit, limit: limit}
 	d := json.NewDecoder(budget)
 	if err := expect(d, json.Delim('{')); err != nil {
 		return 0, 0, err
@@ -165,7 +163,7 @@ func readRows(d *json.Decoder, budget *budgetReader, visit func(json.RawMessage)
 		if err := visit(raw); err != nil {
 			return 0, err
 		}
-		budget.left = MaxBodySize
+		budget.left = budget.limit
 	}
 	return rows, expect(d, json.Delim(']'))
 }
@@ -191,26 +189,15 @@ func malformed(err error) error {
 
 // budgetReader fails when more is read for one row than a row may have.
 type budgetReader struct {
-	r    io.Reader
-	left int
+	r           io.Reader
+	left, limit int
 }
 
 func (b *budgetReader) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, finalError{fmt.Errorf("a row is longer than %d bytes", MaxBodySize)}
+		return 0, finalError{fmt.Errorf("a row is longer than %d bytes", b.limit)}
 	}
 	n, err := b.r.Read(p[:min(len(p), b.left)])
 	b.left -= n
 	return n, err
-}
-
-// decodesTo says whether raw is a JSON string with this text.
-func decodesTo(raw string, text string) bool {
-	var s string
-	return json.Unmarshal([]byte(raw), &s) == nil && s == text
-}
-
-// validObject says whether body is one JSON object.
-func validObject(body []byte) bool {
-	return json.Valid(body) && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
 }

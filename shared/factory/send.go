@@ -16,6 +16,8 @@ import (
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/signer"
 	sdkrequest "github.com/huaweicloud/huaweicloud-sdk-go-v3/core/request"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
 
 // Headers of the API.
@@ -194,13 +196,26 @@ func untrusted(err error) bool {
 }
 
 // readAll reads a body of bounded size.
-func readAll(body io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(body, MaxBodySize+1))
+func (c *Client) readAll(body io.Reader) ([]byte, error) {
+	limit := c.options.MaxBodySize
+	data, err := io.ReadAll(io.LimitReader(body, int64(limit)+1))
 	if err != nil {
 		return nil, fmt.Errorf("read body: %w", err)
 	}
-	if len(data) > MaxBodySize {
-		return nil, finalError{fmt.Errorf("the body is longer than %d bytes", MaxBodySize)}
+	if len(data) > limit {
+		return nil, finalError{fmt.Errorf("the body is longer than %d bytes", limit)}
+	}
+	return data, nil
+}
+
+// readObject reads a body that is one JSON object.
+func (c *Client) readObject(body io.Reader) ([]byte, error) {
+	data, err := c.readAll(body)
+	if err != nil {
+		return nil, err
+	}
+	if err := rawjson.Check(data); err != nil {
+		return nil, malformed(err)
 	}
 	return data, nil
 }

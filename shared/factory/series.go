@@ -181,7 +181,7 @@ func (s *series) page(ctx context.Context, offset int) (page, error) {
 	q.accept = func(body io.Reader, _ http.Header) error {
 		got = page{}
 		var err error
-		got.rows, got.total, err = readPage(body, s.rowsKey, func(raw json.RawMessage) error {
+		got.rows, got.total, err = readPage(body, s.rowsKey, s.client.options.MaxBodySize, func(raw json.RawMessage) error {
 			key, err := s.visit(raw)
 			if err == nil && key != "" {
 				got.keys = append(got.keys, key)

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,14 +87,28 @@ func (r *restoring) locations() restore.Locations {
 
 // run runs a restore and turns its end into the answer of an invocation.
 func (r *restoring) run(ctx context.Context, req restore.Request) (any, error) {
-	report, err := restore.Run(ctx, req, r.restoreOptions())
+	var report *restore.Report
+	var err error
+	if req.Undo != "" {
+		report, err = restore.Undo(ctx, req.Undo, r.restoreOptions())
+	} else {
+		report, err = restore.Run(ctx, req, r.restoreOptions())
+	}
 	if err != nil {
-		return report, failure("RestoreInterrupted", err)
+		return answerOf(report), failure("RestoreInterrupted", err)
 	}
 	if !report.Succeeded() {
 		return report, &runtime.Unsuccessful{Reason: report.Message}
 	}
 	return report, nil
+}
+
+// answerOf keeps a missing report from becoming the answer "null".
+func answerOf(report *restore.Report) any {
+	if report == nil {
+		return nil
+	}
+	return report
 }
 
 func (r *restoring) restoreOptions() restore.Options {
@@ -203,6 +218,7 @@ func (r *restoring) routes(ctx context.Context) []route {
 	return []route{
 		{http.MethodPost, "/restores", func(req event.Request, _ []string) (reply, error) { return r.post(ctx, req) }},
 		{http.MethodGet, "/restores", func(event.Request, []string) (reply, error) { return r.list(ctx) }},
+		{http.MethodPost, "/restores/{id}/undo", func(_ event.Request, p []string) (reply, error) { return r.undo(ctx, p[0]) }},
 		{http.MethodGet, "/restores/{id}", func(_ event.Request, p []string) (reply, error) { return r.get(ctx, p[0]) }},
 	}
 }
@@ -236,32 +252,45 @@ func (r *restoring) post(ctx context.Context, http event.Request) (reply, error)
 		}
 		return jsonReply(200, report)
 	}
-	return r.queue(ctx, req)
+	return r.queue(ctx, req.ID, req)
+}
+
+// undo queues the undo of a restore. It is told of by the restore's own report.
+func (r *restoring) undo(ctx context.Context, id string) (reply, error) {
+	report, err := r.locations().Reports().Load(ctx, id)
+	if err != nil {
+		return reply{}, err
+	}
+	if report.Status == restore.Planned || report.Status == restore.Failed {
+		return reply{}, invalid("restore %q is %s and has written nothing that could be undone", id, report.Status)
+	}
+	return r.queue(ctx, "undo-"+id, restore.Request{Undo: id})
 }
 
 // queue stores a request for the OBS event to run.
-func (r *restoring) queue(ctx context.Context, req restore.Request) (reply, error) {
+func (r *restoring) queue(ctx context.Context, name string, req restore.Request) (reply, error) {
 	body, err := json.MarshalIndent(req, "", "  ")
 	if err != nil {
 		return reply{}, fmt.Errorf("store the restore request: %w", err)
 	}
 	body = append(body, '\n')
-	bucket, key := r.store.Bucket(r.config.Location.Bucket), r.config.Location.Root()+requestFolder+req.ID+".json"
+	bucket, key := r.store.Bucket(r.config.Location.Bucket), r.config.Location.Root()+requestFolder+name+".json"
 	before, _, err := store.ReadAll(ctx, bucket, key, maxRequest)
 	switch {
 	case err == nil && !bytes.Equal(before, body):
-		return reply{}, &httpError{status: 409, code: codeConflict, message: fmt.Sprintf("restore %q was requested before, and otherwise: the same id is the same restore", req.ID)}
+		return reply{}, &httpError{status: 409, code: codeConflict, message: fmt.Sprintf("restore %q was requested before, and otherwise: the same id is the same restore", name)}
 	case err != nil && !errors.Is(err, store.ErrNotExist):
-		return reply{}, fmt.Errorf("look for restore request %s: %w", req.ID, err)
+		return reply{}, fmt.Errorf("look for restore request %s: %w", name, err)
 	}
 	if _, err := bucket.Put(ctx, key, body, store.Condition{}); err != nil {
 		return reply{}, fmt.Errorf("store the restore request: %w", err)
 	}
-	answer, err := jsonReply(202, map[string]string{"id": req.ID, "status": "QUEUED", "location": "/restores/" + req.ID})
+	id := cmp.Or(req.Undo, req.ID)
+	answer, err := jsonReply(202, map[string]string{"id": id, "location": "/restores/" + id})
 	if err != nil {
 		return reply{}, err
 	}
-	answer.header.Set("Location", "/restores/"+req.ID)
+	answer.header.Set("Location", "/restores/"+id)
 	return answer, nil
 }
 

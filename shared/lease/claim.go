@@ -15,6 +15,7 @@ type claimant struct {
 	opts   Options
 	record record
 	wrote  bool // a write was tried, so an object of ours may be there
+	late   bool // a write may have come too late, upon somebody who had settled already
 
 	watched   state     // the holder's object as last read
 	unchanged time.Time // since when it has not changed
@@ -57,6 +58,7 @@ func (c *claimant) acquire(ctx context.Context) (*Lease, error) {
 			continue
 		}
 		written, result, err := c.claim(ctx, seen, started)
+		c.late = c.late || result == slow
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -78,7 +80,7 @@ func (c *claimant) acquire(ctx context.Context) (*Lease, error) {
 			}
 		case slow:
 			if slowClaims++; slowClaims == maxSlow {
-				return nil, fmt.Errorf("the store is too slow: a claim has to be made within %s", c.opts.Settle)
+				return nil, errors.Join(fmt.Errorf("the store is too slow: a claim has to be made within %s", c.opts.Settle), err)
 			}
 			// If this claim fell upon a holder that had settled before it arrived, that holder finds out within its TTL.
 			if err := sleep(ctx, c.opts.TTL); err != nil {
@@ -128,7 +130,12 @@ func (c *claimant) claim(ctx context.Context, seen state, started time.Time) (wr
 		written = c.opts.Now()
 		err = c.put(ctx, condition)
 	}
-	if err != nil {
+	// A write that arrived late counts, whether or not its answer was lost.
+	late := func() bool { return c.opts.Now().Sub(started) > c.opts.Settle }
+	switch {
+	case err != nil && late():
+		return written, slow, err
+	case err != nil:
 		return written, unclear, err
 	}
 
@@ -144,7 +151,7 @@ func (c *claimant) claim(ctx context.Context, seen state, started time.Time) (wr
 	if honoured && condition.IfNoneMatch {
 		return written, won, nil
 	}
-	if !honoured && c.opts.Now().Sub(started) > c.opts.Settle {
+	if !honoured && late() {
 		return written, slow, nil
 	}
 	// Taking over settles even where conditions are honoured: the dead may have had a last write under way.

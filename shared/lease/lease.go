@@ -123,7 +123,8 @@ func Acquire(ctx context.Context, s store.Store, key string, opts Options) (*Lea
 	}
 	lease, err := c.acquire(ctx)
 	if err != nil {
-		if c.wrote {
+		// A write that came late may lie upon the object of a holder, who finds out because it is there: it has to grow stale.
+		if c.wrote && !c.late {
 			c.withdraw(ctx)
 		}
 		return nil, fmt.Errorf("acquire lease %s: %w", key, err)

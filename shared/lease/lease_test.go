@@ -131,50 +131,58 @@ func TestLease_FiftyContendersOneAtATime(t *testing.T) {
 func TestLease_SlowAndLossyStoreNeverHasTwoHolders(t *testing.T) {
 	t.Parallel()
 	onEveryStore(t, func(t *testing.T, m *memory) {
-		var everybody sync.WaitGroup
-		var inside room
-		for i := range 20 {
-			everybody.Go(func() {
-				random := rand.New(rand.NewPCG(uint64(i), 2))
-				var mu sync.Mutex
-				draw := func(n int64) int64 {
-					mu.Lock()
-					defer mu.Unlock()
-					return random.Int64N(n)
-				}
-				c := &client{memory: m, lose: func(string) bool { return draw(50) == 0 }}
-				c.setDelay(func(string) (before, after time.Duration) {
-					if draw(20) == 0 { // now and then a request hangs for longer than anybody settles
-						return time.Duration(draw(int64(40 * time.Second))), 0
-					}
-					return time.Duration(draw(int64(200 * time.Millisecond))), 0
-				})
-				for visit := range 3 {
-					name := fmt.Sprintf("contender %d, visit %d", i, visit)
-					l, err := lease.Acquire(t.Context(), c, key, lease.Options{Owner: name})
-					if err != nil {
-						time.Sleep(time.Minute)
-						continue
-					}
-					// Only what Check confirms counts: a late write may take a lease away from its holder.
-					if l.Check(t.Context()) == nil {
-						inside.enter(t, name, l)
-						select {
-						case <-time.After(time.Duration(draw(int64(20 * time.Second)))):
-						case <-l.Context().Done():
-						}
-						inside.leave(name)
-					}
-					_ = l.Release(t.Context()) // the store is allowed to fail
-				}
-			})
-		}
-		everybody.Wait()
-		time.Sleep(time.Minute) // everything that was late arrives while there is still time in this bubble
-		if inside.visits == 0 {
-			t.Error("nobody ever came in")
+		for round := range 10 {
+			slowAndLossy(t, m, uint64(round))
 		}
 	})
+}
+
+func slowAndLossy(t *testing.T, m *memory, seed uint64) {
+	t.Helper()
+	key := fmt.Sprint(key, seed)
+	var everybody sync.WaitGroup
+	var inside room
+	for i := range 20 {
+		everybody.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(i), seed))
+			var mu sync.Mutex
+			draw := func(n int64) int64 {
+				mu.Lock()
+				defer mu.Unlock()
+				return random.Int64N(n)
+			}
+			c := &client{memory: m, lose: func(string) bool { return draw(50) == 0 }}
+			c.setDelay(func(string) (before, after time.Duration) {
+				if draw(20) == 0 { // now and then a request hangs for longer than anybody settles
+					return time.Duration(draw(int64(40 * time.Second))), 0
+				}
+				return time.Duration(draw(int64(200 * time.Millisecond))), 0
+			})
+			for visit := range 3 {
+				name := fmt.Sprintf("contender %d, visit %d", i, visit)
+				l, err := lease.Acquire(t.Context(), c, key, lease.Options{Owner: name})
+				if err != nil {
+					time.Sleep(time.Minute)
+					continue
+				}
+				// Only what Check confirms counts: a late write may take a lease away from its holder.
+				if l.Check(t.Context()) == nil {
+					inside.enter(t, name, l)
+					select {
+					case <-time.After(time.Duration(draw(int64(20 * time.Second)))):
+					case <-l.Context().Done():
+					}
+					inside.leave(name)
+				}
+				_ = l.Release(t.Context()) // the store is allowed to fail
+			}
+		})
+	}
+	everybody.Wait()
+	time.Sleep(time.Minute) // everything that was late arrives while there is still time in this bubble
+	if inside.visits == 0 {
+		t.Error("nobody ever came in")
+	}
 }
 
 func TestLease_HolderThatDiedPassesItOn(t *testing.T) {

@@ -28,12 +28,13 @@ type applying struct {
 	opts   Options
 	req    Request
 	report *Report
+	quiet  bool // the report is not written while it runs
 
 	mu    sync.Mutex // guards the report
 	saved time.Time
 }
 
-// run writes what the plan says, kind by kind and jobs by dependency, and leaves the outcome of every item in the report.
+// run saves what will be overwritten, writes what the plan says and leaves the outcome of every item in the report.
 func (a *applying) run(ctx context.Context) error {
 	a.report.Status, a.report.Message = Running, ""
 	a.settleWithoutWriting()
@@ -45,6 +46,15 @@ func (a *applying) run(ctx context.Context) error {
 	if err := a.saveBefore(ctx); err != nil {
 		return err
 	}
+	if err := a.write(ctx); err != nil {
+		return err
+	}
+	a.conclude()
+	return nil
+}
+
+// write writes kind by kind, in restore order.
+func (a *applying) write(ctx context.Context) error {
 	if err := a.variables(ctx); err != nil {
 		return err
 	}
@@ -64,7 +74,6 @@ func (a *applying) run(ctx context.Context) error {
 			return err
 		}
 	}
-	a.conclude()
 	return nil
 }
 

@@ -52,7 +52,7 @@ func (a *applying) settleWithoutWriting() {
 func (a *applying) save(ctx context.Context) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if now := a.opts.Now(); now.Sub(a.saved) < saveEvery {
+	if a.quiet || a.opts.Now().Sub(a.saved) < saveEvery {
 		return nil
 	}
 	if err := a.opts.Locations.Reports().Save(ctx, a.report); err != nil {

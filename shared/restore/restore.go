@@ -39,10 +39,16 @@ type Writer interface {
 	StopJob(ctx context.Context, name string) error
 }
 
+// Remover deletes assets. Only an undo does that. Errors: factory.ErrNotFound.
+type Remover interface {
+	Delete(ctx context.Context, ref asset.Ref, id string) error
+}
+
 // Workspace is the workspace that is restored into.
 type Workspace interface {
 	Reader
 	Writer
+	Remover
 }
 
 // Options is what a restore needs to know.
@@ -53,6 +59,19 @@ type Options struct {
 	Now         func() time.Time          // default time.Now
 	Sleep       func(ctx context.Context, d time.Duration) error
 	Lease       lease.Options // how restores into one workspace keep apart
+}
+
+func (opts Options) withDefaults() Options {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Concurrency <= 0 {
+		opts.Concurrency = 8
+	}
+	if opts.Sleep == nil {
+		opts.Sleep = sleep
+	}
+	return opts
 }
 
 // Refusal is why nothing was written: what is wrong with the request, the backup or the workspace, every fault in one.
@@ -68,19 +87,8 @@ func refuse(format string, args ...any) error {
 // however the restore ended: it is COMPLETE, PLANNED, PARTIAL or, after a refusal, FAILED with a nil error. An error means an interruption:
 // the report says RUNNING, or FAILED where nothing was written yet, and the same request continues the restore.
 func Run(ctx context.Context, req Request, opts Options) (*Report, error) {
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	if opts.Concurrency <= 0 {
-		opts.Concurrency = 8
-	}
-	if opts.Sleep == nil {
-		opts.Sleep = sleep
-	}
+	opts = opts.withDefaults()
 	reports := opts.Locations.Reports()
-	if req.Undo != "" {
-		return nil, refuse("undo: this version cannot undo a restore by itself; what it overwrote is saved at obs://%s/%s and can be restored from there", opts.Locations.Bucket, reports.before(req.Undo))
-	}
 	report := &Report{ID: req.ID, Status: Failed, Workspace: req.Workspace, DuplicateNamePolicy: req.DuplicateNamePolicy,
 		Backup: req.Path, StartedAt: opts.Now().UTC(), Counts: map[string]int{}, Items: []Item{}}
 	prior, err := reports.Load(ctx, req.ID)
@@ -147,13 +155,7 @@ func run(ctx context.Context, req Request, opts Options, report *Report, prior *
 	if err != nil {
 		return fmt.Errorf("keep other restores away from workspace %s: %w", report.Workspace, err)
 	}
-	defer func() {
-		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err := hold.Release(release); err != nil {
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("the lease was not released; the next restore waits until it is stale")
-		}
-	}()
+	defer release(ctx, hold)
 	ctx = hold.Context()
 	p, err := makePlan(ctx, req, opts, backup, target, prior)
 	if err != nil {

@@ -32,10 +32,23 @@ type cloud struct {
 	keys      iam.Credentials
 	project   string
 	headers   map[string]string
+	direct    bool // calls the handlers without a network, for tests with a clock of their own
 }
 
-// newCloud starts a service with the workspace ws1, which is the default one.
+// newCloud starts a service with the workspace ws1, which is the default one, on two ports of this machine.
 func newCloud(t *testing.T, switches dataarts.Switches, change ...func(*dataarts.Options)) *cloud {
+	t.Helper()
+	c := newDirect(t, switches, change...)
+	c.direct = false
+	v1, v2 := httptest.NewServer(c.V1()), httptest.NewServer(c.V2())
+	t.Cleanup(v1.Close)
+	t.Cleanup(v2.Close)
+	c.hosts = map[string]string{"v1": v1.URL, "v2": v2.URL}
+	return c
+}
+
+// newDirect is newCloud without a network.
+func newDirect(t *testing.T, switches dataarts.Switches, change ...func(*dataarts.Options)) *cloud {
 	t.Helper()
 	var ring iam.Keyring
 	ring.Add(keys)
@@ -54,10 +67,8 @@ func newCloud(t *testing.T, switches dataarts.Switches, change ...func(*dataarts
 	}
 	s := dataarts.New(opts)
 	s.AddWorkspace(dataarts.Workspace{ID: "ws1", Name: "default", IsDefault: true, LogLocation: "obs://dlf-log"})
-	v1, v2 := httptest.NewServer(s.V1()), httptest.NewServer(s.V2())
-	t.Cleanup(v1.Close)
-	t.Cleanup(v2.Close)
-	return &cloud{Service: s, t: t, hosts: map[string]string{"v1": v1.URL, "v2": v2.URL}, workspace: "ws1", keys: keys, project: "p1"}
+	return &cloud{Service: s, t: t, workspace: "ws1", keys: keys, project: "p1", direct: true,
+		hosts: map[string]string{"v1": "http://v1.example", "v2": "http://v2.example"}}
 }
 
 func (c *cloud) handle() *dataarts.WorkspaceHandle { return c.Workspace("ws1") }
@@ -126,6 +137,11 @@ func (c *cloud) try(method, target, body string) (answer, error) {
 			r.Header.Set(name, value)
 		}
 	}
+	if c.direct {
+		w := httptest.NewRecorder()
+		map[string]http.Handler{"v1": c.V1(), "v2": c.V2()}[host].ServeHTTP(w, r)
+		return answer{w.Code, w.Body.String(), w.Header()}, nil
+	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return answer{}, err
@@ -162,7 +178,7 @@ func (c *cloud) want(status int, code, method, target, body string) string {
 
 func shorten(s string) string { return s[:min(len(s), 300)] }
 
-// fields decodes a JSON object.
+// object decodes a JSON object.
 func object(t *testing.T, text string) map[string]any {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))

@@ -2,6 +2,7 @@ package dataarts
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -191,7 +192,7 @@ func checkContentType(r *http.Request, found route, body []byte) error {
 }
 
 func (s *Service) problemReply(err error, op Operation, requestID string) reply {
-	p, ok := err.(*problem) //nolint:errorlint // Handlers return problems as they are.
+	p, ok := errors.AsType[*problem](err)
 	if !ok {
 		p = &problem{http.StatusInternalServerError, "DLF.500", err.Error()}
 	}

@@ -183,33 +183,31 @@ func TestLists_keep_the_order_of_creation(t *testing.T) {
 
 func TestWrites_become_visible_late_by_switch(t *testing.T) {
 	t.Parallel()
-	for name, switches := range map[string]dataarts.Switches{"after some reads": {StaleReads: 2}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newCloud(t, switches)
-			c.seed(dataarts.Jobs, batchJob("old"))
-			c.want(204, "", "POST", "/jobs", batchJob("new"))
-			c.want(400, "DLF.0102", "POST", "/jobs", batchJob("new")) // writers see it at once
-			c.want(400, "DLF.0100", "GET", "/jobs/new", "")
-			if got, total := names(t, c.want(200, "", "GET", "/jobs", ""), "jobs"); !cmp.Equal(got, []string{"old"}) || total != "1" {
-				t.Errorf("second read: %v of %s", got, total)
-			}
-			c.want(200, "", "GET", "/jobs/new", "")
+	t.Run("after some reads", func(t *testing.T) {
+		t.Parallel()
+		c := newCloud(t, dataarts.Switches{StaleReads: 2})
+		c.seed(dataarts.Jobs, batchJob("old"))
+		c.want(204, "", "POST", "/jobs", batchJob("new"))
+		c.want(400, "DLF.0102", "POST", "/jobs", batchJob("new")) // writers see it at once
+		c.want(400, "DLF.0100", "GET", "/jobs/new", "")
+		if got, total := names(t, c.want(200, "", "GET", "/jobs", ""), "jobs"); !cmp.Equal(got, []string{"old"}) || total != "1" {
+			t.Errorf("second read: %v of %s", got, total)
+		}
+		c.want(200, "", "GET", "/jobs/new", "")
 
-			c.want(204, "", "PUT", "/jobs/new", strings.Replace(batchJob("new"), "EXECUTE_ONCE", "CRON", 1))
-			for read, want := range []string{"EXECUTE_ONCE", "EXECUTE_ONCE", "CRON"} {
-				if got := c.want(200, "", "GET", "/jobs/new", ""); !strings.Contains(got, want) {
-					t.Errorf("read %d after a change: %s, want %s", read, got, want)
-				}
+		c.want(204, "", "PUT", "/jobs/new", strings.Replace(batchJob("new"), "EXECUTE_ONCE", "CRON", 1))
+		for read, want := range []string{"EXECUTE_ONCE", "EXECUTE_ONCE", "CRON"} {
+			if got := c.want(200, "", "GET", "/jobs/new", ""); !strings.Contains(got, want) {
+				t.Errorf("read %d after a change: %s, want %s", read, got, want)
 			}
-			c.want(204, "", "DELETE", "/jobs/new", "")
-			c.want(200, "", "GET", "/jobs/new", "")
-			if got, _ := names(t, c.want(200, "", "GET", "/jobs", ""), "jobs"); !slices.Contains(got, "new") {
-				t.Errorf("second read after a deletion: %v", got)
-			}
-			c.want(400, "DLF.0100", "GET", "/jobs/new", "")
-		})
-	}
+		}
+		c.want(204, "", "DELETE", "/jobs/new", "")
+		c.want(200, "", "GET", "/jobs/new", "")
+		if got, _ := names(t, c.want(200, "", "GET", "/jobs", ""), "jobs"); !slices.Contains(got, "new") {
+			t.Errorf("second read after a deletion: %v", got)
+		}
+		c.want(400, "DLF.0100", "GET", "/jobs/new", "")
+	})
 	t.Run("of environment variables too", func(t *testing.T) {
 		t.Parallel()
 		c := newCloud(t, dataarts.Switches{StaleReads: 1})

@@ -270,6 +270,11 @@ func TestDeployment_Failures(t *testing.T) {
 		if err := process.Kill(); err != nil {
 			t.Fatal(err)
 		}
+		for deadline := time.Now().Add(20 * time.Second); d.Instances() > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("the death of the process was not noticed")
+			}
+		}
 		if r := invoke(t, d, `{"do":"see"}`); !r.ColdStart || r.FunctionError != nil {
 			t.Errorf("the next invocation: %+v", r)
 		}

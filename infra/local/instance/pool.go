@@ -110,16 +110,21 @@ func (p *Pool) take() (*Instance, error) {
 func (p *Pool) start() (*Instance, error) {
 	i, err := launch(p.opts, &lineWriter{prefix: "[" + p.opts.Name + "] ", out: p.logs})
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err != nil {
+	closed := p.closed
+	switch {
+	case err != nil:
 		p.count--
+	case !closed:
+		p.busy[i] = true
+	}
+	p.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
-	if p.closed {
-		go i.close(0)
+	if closed { // Close does not know of it.
+		i.close(0)
 		return nil, ErrClosed
 	}
-	p.busy[i] = true
 	return i, nil
 }
 

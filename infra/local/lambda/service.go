@@ -120,7 +120,7 @@ func (s *Service) Deploy(ctx context.Context, f Function) (*Deployment, error) {
 	if older != nil {
 		older.Close()
 	}
-	context.AfterFunc(ctx, d.pool.Close)
+	context.AfterFunc(ctx, d.Close)
 	return d, nil
 }
 

@@ -1,9 +1,7 @@
 package obs_test
 
 import (
-	"fmt"
 	"net/http"
-	"sync/atomic"
 	"testing"
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
@@ -85,24 +83,4 @@ func newClient(t *testing.T, endpoint string, transport http.RoundTripper) *obs.
 		t.Fatal(err)
 	}
 	return client
-}
-
-// freshBuckets makes two buckets that nobody else uses.
-func (g *gateway) freshBuckets(t *testing.T) (first, second string) {
-	t.Helper()
-	n := g.buckets.Add(1)
-	first, second = fmt.Sprintf("bucket-%d-a", n), fmt.Sprintf("bucket-%d-b", n)
-	admin := objectstore.New(objectstore.Options{Keyring: keyring(), Backend: g.backend()})
-	for _, bucket := range []string{first, second} {
-		if err := admin.CreateBucket(bucket); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return first, second
-}
-
-// gateway is a versitygw of its own: an S3 server that checks Signature Version 4 and keeps objects as files.
-type gateway struct {
-	socket  string
-	buckets atomic.Int64
 }

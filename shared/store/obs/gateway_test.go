@@ -3,6 +3,7 @@ package obs_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -10,11 +11,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/objectstore"
 )
+
+// gateway is a versitygw of its own: an S3 server that checks Signature Version 4 and keeps objects as files.
+type gateway struct {
+	socket  string
+	buckets atomic.Int64
+}
 
 // startGateway starts versitygw on a Unix socket, so that no port is taken and nothing is on the network, and ends it with the test.
 // The first time on a machine it is built, which takes a minute or two; the Go build cache keeps it.
@@ -27,8 +35,8 @@ func startGateway(t *testing.T) *gateway {
 	build := exec.CommandContext(t.Context(), "go", "tool", "-modfile="+tools, "-n", "versitygw")
 	var problems bytes.Buffer
 	build.Stderr = &problems
-	// The race detector belongs into these tests, not into a server of somebody else's.
-	build.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false")
+	// Flags that are set for these tests, such as -race, would build another server than the one in the cache, and a slow one.
+	build.Env = append(os.Environ(), "GOFLAGS=")
 	path, err := build.Output()
 	if err != nil {
 		t.Fatalf("build versitygw: %v\n%s", err, problems.String())
@@ -91,4 +99,18 @@ func (g *gateway) transport() *http.Transport {
 // backend is the gateway behind a server that has already checked who is asking.
 func (g *gateway) backend() http.Handler {
 	return &objectstore.Upstream{URL: &url.URL{Scheme: "http", Host: "127.0.0.1:9000"}, Transport: g.transport(), Credentials: testKeys, Region: "us-east-1"}
+}
+
+// freshBuckets makes two buckets that nobody else uses.
+func (g *gateway) freshBuckets(t *testing.T) (first, second string) {
+	t.Helper()
+	n := g.buckets.Add(1)
+	first, second = fmt.Sprintf("bucket-%d-a", n), fmt.Sprintf("bucket-%d-b", n)
+	admin := objectstore.New(objectstore.Options{Keyring: keyring(), Backend: g.backend()})
+	for _, bucket := range []string{first, second} {
+		if err := admin.CreateBucket(bucket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return first, second
 }

@@ -1,0 +1,21 @@
+// Command console is the console function of DataArts Backup; shared/handler says what it does.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/config"
+	"github.com/dataarts-backup/dataarts-backup/shared/handler"
+	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
+)
+
+// version is set by the build.
+var version = "dev"
+
+func main() {
+	os.Exit(runtime.Run(context.Background(), handler.Console(handler.Options{
+		Lookup:  config.Environment(os.LookupEnv),
+		Version: version,
+	}), runtime.Options{}))
+}

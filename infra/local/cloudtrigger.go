@@ -1,0 +1,49 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
+)
+
+// TimerName is the name of the nightly backup's trigger.
+const TimerName = "nightly-backup"
+
+// RequestPrefix is the prefix of the OBS trigger: objects below it are restore requests. The backups themselves trigger nothing.
+const RequestPrefix = "restore-requests/"
+
+// Midnight is the timer: it delivers the event for the moment at to the backup function, asynchronously as the service does, and waits until the
+// function has done with it, retries included. The event's time keeps at's zone, as the service keeps that of the schedule. The error
+// is of the delivery; what became of the backup is in the result.
+func (c *Cloud) Midnight(ctx context.Context, at time.Time) (functiongraph.AsyncInvocation, error) {
+	id, err := c.Tick(at, "")
+	if err != nil {
+		return functiongraph.AsyncInvocation{}, err
+	}
+	if err := c.Backup.Wait(ctx); err != nil {
+		return functiongraph.AsyncInvocation{}, fmt.Errorf("the timer at %s: %w", at.Format(time.RFC3339), err)
+	}
+	invocation, _ := c.Backup.Async(id)
+	return invocation, nil
+}
+
+// Tick delivers the timer's event and does not wait. userEvent is the text that the trigger's configuration adds to its events.
+func (c *Cloud) Tick(at time.Time, userEvent string) (requestID string, err error) {
+	id, err := c.Backup.InvokeAsync(functiongraph.TimerEvent(TimerName, at, userEvent))
+	if err != nil {
+		return "", fmt.Errorf("the timer at %s: %w", at.Format(time.RFC3339), err)
+	}
+	return id, nil
+}
+
+// objectCreated is the OBS trigger. The store calls it before the writer hears of its success, and it does not wait for the function.
+func (c *Cloud) objectCreated(bucket, key, etag string, size int64) {
+	if bucket != Bucket || !strings.HasPrefix(key, RequestPrefix) {
+		return
+	}
+	// The event is small and is refused only while the cloud shuts down; then nobody waits for it.
+	_, _ = c.Restore.InvokeAsync(functiongraph.ObjectCreatedEvent(bucket, key, etag, size, c.opts.Now(), Region))
+}

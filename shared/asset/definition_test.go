@@ -1,0 +1,119 @@
+package asset_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+)
+
+const job = `{"id":608627,"name":"j","version":"1","x":{"id":1,"n":12345678901234567890},"createTime":"1695642745000","nodes":[
+ {"name":"sql","type":"HiveSQL","properties":[{"name":"scriptName","value":"s1"},{"name":"connectionName","value":"old"},{"name":"connectionId","value":"c1"},{"name":"database","value":"db"}]},
+ {"name":"hetu","type":"MRSHetuEngine","properties":[{"name":"Database","value":"HDB"},{"name":"connectionName","value":7}]},
+ {"name":"cdm","type":"CDMJob","properties":[{"name":"clusterName","value":"cdm1"},{"value_is_sensitive":false,"name":"clusterId","value":"id1"},{"name":"jobName","value":"ods_orders"}]},
+ {"name":"sub","type":"SubJob","properties":[{"name":"jobName","value":"dwd_job"}],"cronTrigger":{"period":"1","dependJobs":{"jobs":["t"]}}},
+ {"name":"empty","type":"Dummy","properties":[]}],
+ "schedule":{"type":"CRON","cron":{"expressionTimeZone":"GMT+8","dependJobs":{"jobs":["a","b"],"sameWorkSpaceJobs":[{"jobName":"a"},{"jobName":"c"}],"otherWorkSpaceJobs":[{"jobName":"elsewhere"}]}}},
+ "logPath":"obs://log/x","lastUpdateUser":"me","downstreamJobs":[]}`
+
+func TestStored_LosesNothingButWhatTheServerOwns(t *testing.T) {
+	t.Parallel()
+	got := string(asset.Stored(asset.Jobs, []byte(job)))
+	for _, kept := range []string{`"x":{"id":1,"n":12345678901234567890}`, `"connectionId","value":"c1"`, `"logPath":"obs://log/x"`} {
+		if !strings.Contains(got, kept) {
+			t.Errorf("%s is lost in %s", kept, got)
+		}
+	}
+	for _, gone := range []string{"608627", `"version"`, "createTime", "lastUpdateUser", "downstreamJobs"} {
+		if strings.Contains(got, gone) {
+			t.Errorf("%s is still in %s", gone, got)
+		}
+	}
+}
+
+func TestBindings_AreThoseOfEveryNodeInTheSpellingOfTheWire(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	for _, b := range asset.Bindings(asset.Jobs, []byte(job)) {
+		line := b.Type + " " + b.Node
+		for _, v := range b.Values {
+			line += " " + v.Wire + "=" + v.Value
+		}
+		lines = append(lines, line)
+	}
+	want := []string{"HiveSQL sql connectionName=old database=db", "MRSHetuEngine hetu Database=HDB", "CDMJob cdm clusterName=cdm1", "SubJob sub", "Dummy empty"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("%q, want %q", lines, want)
+	}
+}
+
+func TestRebind_ChangesTheValuesAndDropsTheStaleIDsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	got := asset.Rebind(asset.Jobs, []byte(job), func(b asset.Binding, v asset.BoundValue) string {
+		switch v.Value {
+		case "old":
+			return "new <&> \"中\""
+		case "cdm1":
+			return "cdm2"
+		}
+		return v.Value
+	})
+	want := strings.NewReplacer(`"old"`, `"new <&> \"中\""`, `"cdm1"`, `"cdm2"`, `,{"name":"connectionId","value":"c1"}`, "",
+		`,{"value_is_sensitive":false,"name":"clusterId","value":"id1"}`, "").Replace(job)
+	if string(got) != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	same := asset.Rebind(asset.Jobs, []byte(job), func(_ asset.Binding, v asset.BoundValue) string { return v.Value })
+	if string(same) != job {
+		t.Errorf("without a change: %s", same)
+	}
+}
+
+func TestRebind_OfAScriptDropsItsConnectionID(t *testing.T) {
+	t.Parallel()
+	got := asset.Rebind(asset.Scripts, []byte(`{"name":"s","connectionId":"1","connectionName":"a","database":"d","content":"connectionName"}`),
+		func(_ asset.Binding, v asset.BoundValue) string { return v.Value + "2" })
+	if string(got) != `{"name":"s","connectionName":"a2","database":"d2","content":"connectionName"}` {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestReferences_TakeNoForeignJobForAJobOfFactory(t *testing.T) {
+	t.Parallel()
+	got := fmt.Sprintf("%+v", asset.ReferencesOf([]byte(job)))
+	if want := "{Dependencies:[a b c t] Called:[dwd_job] Scripts:[s1] Files:[]}"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestWithoutDependencies_CutsThemEverywhere(t *testing.T) {
+	t.Parallel()
+	got := asset.WithoutDependencies([]byte(job))
+	if r := asset.ReferencesOf(got); len(r.Dependencies) > 0 || len(r.Called) != 1 || !strings.Contains(string(got), `"cron":{"expressionTimeZone":"GMT+8"}`) {
+		t.Errorf("%+v in %s", r, got)
+	}
+}
+
+func TestVariables_AreFoundInExpressions(t *testing.T) {
+	t.Parallel()
+	got := asset.VariablesOf([]byte(`{"a":"#{Env.get(\"bucket\")}/#{Env.get('month')}","b":"Env.get(x) Env.get(\"bucket\")"}`))
+	if !slices.Equal(got, []string{"bucket", "month"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestFileLocations_AreListedOnceInEitherSpelling(t *testing.T) {
+	t.Parallel()
+	got := asset.FileLocations([]byte(`{"location":"obs://b/a","dependFiles":["obs://b/c","obs://b/a"],"depend_packages":[{"type":"jar","location":"hdfs://d"}]}`))
+	if !slices.Equal(got, []string{"obs://b/a", "obs://b/c", "hdfs://d"}) {
+		t.Errorf("%q", got)
+	}
+	moved := asset.RewriteOBSPaths(asset.Resources, []byte(`{"location":"obs://b/a","dependPackages":[{"location":"obs://b/c"}]}`), func(p string) string {
+		return strings.Replace(p, "obs://b/", "obs://new/", 1)
+	})
+	if string(moved) != `{"location":"obs://new/a","dependPackages":[{"location":"obs://new/c"}]}` {
+		t.Errorf("%s", moved)
+	}
+}

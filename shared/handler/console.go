@@ -1,0 +1,129 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/config"
+	"github.com/dataarts-backup/dataarts-backup/shared/event"
+	"github.com/dataarts-backup/dataarts-backup/shared/restore"
+	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
+)
+
+// Console is the console function: by HTTP it shows the Manage Backup page, and lists, inspects and verifies backups as JSON. It reads the bucket and
+// writes nothing, and it does not talk to DataArts.
+func Console(options Options) runtime.Handler {
+	options = options.withDefaults()
+	page := newPage()
+	return func(ctx context.Context, inv runtime.Invocation) (any, error) {
+		e, err := event.Decode(inv.Payload)
+		if err != nil {
+			return nil, failure("BadRequest", err)
+		}
+		request, ok := e.(event.Request)
+		if !ok {
+			return nil, failure("BadRequest", fmt.Errorf("the console function takes an HTTP request (APIG, API Gateway, function URL), and got: %s", e.Trigger()))
+		}
+		ctx, s, err := options.open(ctx, config.Console, inv)
+		if err != nil {
+			return unusable(ctx, request, err)
+		}
+		c := &console{session: s, page: page}
+		return serve(ctx, c.routes(ctx), request)
+	}
+}
+
+// console is one invocation of the console function.
+type console struct {
+	*session
+	page *page
+}
+
+func (c *console) routes(ctx context.Context) []route {
+	routes := []route{
+		{http.MethodGet, "/", func(r event.Request, _ []string) (reply, error) { return c.show(ctx, r) }},
+		{http.MethodGet, "/backups", func(r event.Request, _ []string) (reply, error) { return c.backups(ctx, r) }},
+		{http.MethodGet, "/backups/{name}", func(r event.Request, p []string) (reply, error) { return c.backup(ctx, r, p[0]) }},
+		{http.MethodPost, "/backups/{name}/verify", func(r event.Request, p []string) (reply, error) { return c.verifyBackup(ctx, r, p[0]) }},
+		{http.MethodGet, "/folders", func(r event.Request, _ []string) (reply, error) { return c.folders(ctx, r) }},
+	}
+	for i := range routes {
+		routes[i].serve = bodiless(routes[i].serve)
+	}
+	return routes
+}
+
+// bodiless takes the body from the answer to a HEAD request: not every gateway does.
+func bodiless(serve func(event.Request, []string) (reply, error)) func(event.Request, []string) (reply, error) {
+	return func(r event.Request, parameters []string) (reply, error) {
+		answer, err := serve(r, parameters)
+		if r.Method == http.MethodHead {
+			answer.body = nil
+		}
+		return answer, err
+	}
+}
+
+// reports is where the reports of restores lie.
+func (c *console) reports() restore.Reports {
+	l := c.config.Location
+	return restore.Reports{Store: c.store.Bucket(l.Bucket), Root: l.Root()}
+}
+
+// parameters reads a query string. Parameters that it is not asked for are ignored, as gateways add their own; those it is asked for are checked, and
+// all their faults come at once.
+type parameters struct {
+	values url.Values
+	faults []string
+}
+
+func (p *parameters) fault(format string, args ...any) {
+	p.faults = append(p.faults, fmt.Sprintf(format, args...))
+}
+
+// err is a 400 with all faults, or nil.
+func (p *parameters) err() error {
+	if len(p.faults) == 0 {
+		return nil
+	}
+	return invalid("%s", strings.Join(p.faults, "; "))
+}
+
+// text is the value of a parameter; empty if there is none.
+func (p *parameters) text(name string) string {
+	values := p.values[name]
+	if len(values) > 1 {
+		p.fault("%s: given %d times, want it once", name, len(values))
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// limit is how many entries a page of the answer has.
+func (p *parameters) limit(normal, most int) int {
+	text := p.text("limit")
+	if text == "" {
+		return normal
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		p.fault("limit: %q: want a number from 1 to %d", text, most)
+		return normal
+	}
+	return n
+}
+
+// folderName checks a text that should be the name of a backup.
+func (p *parameters) folderName(what, name string) string {
+	if name != "" && !vault.IsFolderName(name) {
+		p.fault("%s: %q: want the name of a backup, like 2026-11-22 or 2026-11-22T153000", what, name)
+	}
+	return name
+}

@@ -1,0 +1,92 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/config"
+	"github.com/dataarts-backup/dataarts-backup/shared/store"
+)
+
+// workspacePlaceholder is what BACKUP_LOCATION holds where each workspace has a location of its own.
+const workspacePlaceholder = "{workspace}"
+
+// knownWorkspaces are the workspaces that have a folder below the root or are configured, in ascending order. It is empty for a location that all
+// workspaces would share: its path does not tell whose it is.
+func (c *console) knownWorkspaces(ctx context.Context) ([]string, error) {
+	l := c.config.Location
+	if !l.PerWorkspace() {
+		return nil, nil
+	}
+	ids := slices.Clone(c.config.Workspaces)
+	root := l.Root()
+	pattern, _, _ := strings.Cut(strings.TrimPrefix(l.Folder, root), "/")
+	err := c.store.Bucket(l.Bucket).List(ctx, root, "/", func(info store.Info) error {
+		name, isFolder := strings.CutSuffix(strings.TrimPrefix(info.Key, root), "/")
+		if id, ok := workspaceOf(pattern, name); isFolder && ok {
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the workspaces in obs://%s/%s: %w", l.Bucket, root, err)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// workspaceOf is the workspace whose folder has that name. pattern is the segment of the location that holds {workspace}, perhaps more than once.
+func workspaceOf(pattern, name string) (id string, ok bool) {
+	if name == "restores" || name+"/" == requestFolder {
+		return "", false // our own folders, which lie there too
+	}
+	times := strings.Count(pattern, workspacePlaceholder)
+	length := len(name) - (len(pattern) - times*len(workspacePlaceholder))
+	at := strings.Index(pattern, workspacePlaceholder)
+	if times == 0 || length <= 0 || length%times != 0 || at+length/times > len(name) {
+		return "", false
+	}
+	id = name[at : at+length/times]
+	if strings.ReplaceAll(pattern, workspacePlaceholder, id) != name || config.CheckWorkspaceID(id) != nil {
+		return "", false
+	}
+	return id, true
+}
+
+// chooseWorkspace is the workspace that a request asks about: the one that it names, else the only one there is. known is asked for only where
+// it is needed. The workspace is empty where the location is not one's own, and where there is none yet.
+func (c *console) chooseWorkspace(p *parameters, known func() ([]string, error)) (string, error) {
+	id := p.text("workspace")
+	if !c.config.Location.PerWorkspace() {
+		if id != "" && !slices.Contains(c.config.Workspaces, id) {
+			// Answering with what is there would pass one workspace's backups off as another's.
+			p.fault("workspace: %q: the backups in %s are not kept by workspace", id, c.config.Location)
+		}
+		return "", nil
+	}
+	if id != "" {
+		if err := config.CheckWorkspaceID(id); err != nil {
+			p.fault("workspace: %v", err)
+		}
+		return id, nil
+	}
+	if len(c.config.Workspaces) == 1 {
+		return c.config.Workspaces[0], nil
+	}
+	ids, err := known()
+	if err != nil || len(ids) == 0 {
+		return "", err
+	}
+	if len(ids) > 1 {
+		p.fault("workspace: missing, want one of %s", strings.Join(ids, ", "))
+	}
+	return ids[0], nil
+}
+
+// one is the workspace that a request to the JSON API asks about, and whether there is any.
+func (c *console) one(ctx context.Context, p *parameters) (id string, ok bool, err error) {
+	id, err = c.chooseWorkspace(p, func() ([]string, error) { return c.knownWorkspaces(ctx) })
+	return id, id != "" || !c.config.Location.PerWorkspace(), err
+}

@@ -1,0 +1,69 @@
+package lease_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/objectstore"
+	"github.com/dataarts-backup/dataarts-backup/shared/lease"
+	"github.com/dataarts-backup/dataarts-backup/shared/store/obs"
+)
+
+// TestLease_OnAnObjectStore runs contenders against a store over HTTP, in real time and so with short terms.
+func TestLease_OnAnObjectStore(t *testing.T) {
+	t.Parallel()
+	for name, ignore := range map[string]bool{"that honours conditions": false, "that ignores conditions": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keyring := &iam.Keyring{}
+			keyring.Add(iam.Credentials{AccessKey: "access", SecretKey: "secret"})
+			server := objectstore.New(objectstore.Options{Keyring: keyring})
+			t.Cleanup(func() { _ = server.Close() })
+			server.IgnoreConditions(ignore)
+			if err := server.CreateBucket("vault"); err != nil {
+				t.Fatal(err)
+			}
+			client, err := obs.New(obs.Options{
+				Endpoint: "https://obs.eu-de.otc.t-systems.com", AccessKey: "access", SecretKey: "secret", Transport: server.Transport(),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			opts := lease.Options{TTL: 10 * time.Second, Settle: 300 * time.Millisecond, Poll: 30 * time.Millisecond}
+			var inside atomic.Int32
+			var everybody sync.WaitGroup
+			for i := range 5 {
+				everybody.Go(func() {
+					own := opts
+					own.Owner = fmt.Sprint("contender ", i)
+					l, err := lease.Acquire(t.Context(), client.Bucket("vault"), key, own)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if inside.Add(1) != 1 {
+						t.Error("two contenders hold the lease")
+					}
+					if err := l.Check(t.Context()); err != nil {
+						t.Error(err)
+					}
+					inside.Add(-1)
+					if err := l.Release(context.WithoutCancel(t.Context())); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			everybody.Wait()
+			keys, err := server.Keys("vault", "")
+			if err != nil || len(keys) != 0 {
+				t.Errorf("%s was left behind, error %v", strings.Join(keys, ", "), err)
+			}
+		})
+	}
+}
