@@ -35,10 +35,10 @@ func TestLease_OnAnObjectStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			opts := lease.Options{TTL: 10 * time.Second, Settle: 300 * time.Millisecond, Poll: 30 * time.Millisecond}
+			opts := lease.Options{TTL: 10 * time.Second, Settle: time.Second, Poll: 30 * time.Millisecond}
 			var inside atomic.Int32
 			var everybody sync.WaitGroup
-			for i := range 5 {
+			for i := range 3 {
 				everybody.Go(func() {
 					own := opts
 					own.Owner = fmt.Sprint("contender ", i)

@@ -203,7 +203,7 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 		}
 		lost := errors.Is(err, factory.ErrUnknownOutcome)
 		if !lost && (try == 1 || !errors.Is(err, factory.ErrExists)) {
-			return fmt.Errorf("create %s: %w", ref, err)
+			return err // it names the operation and the asset
 		}
 		there, findErr := a.find(ctx, s)
 		switch {
@@ -212,7 +212,7 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 		case there:
 			return nil // what it holds is compared when it is read back
 		case try == tries:
-			return fmt.Errorf("create %s: %w", ref, err)
+			return err
 		}
 	}
 }
@@ -248,10 +248,7 @@ func (a *applying) find(ctx context.Context, s *step) (bool, error) {
 }
 
 func (a *applying) update(ctx context.Context, s *step, definition []byte) error {
-	if err := a.target.Update(ctx, s.asset.Ref(), s.id, a.withReview(definition, false)); err != nil {
-		return fmt.Errorf("overwrite %s: %w", s.asset.Ref(), err)
-	}
-	return nil
+	return a.target.Update(ctx, s.asset.Ref(), s.id, a.withReview(definition, false))
 }
 
 // withReview adds what a workspace under review wants with every write. targetStatus goes with a create only (Create Job and Modify Job pages).
@@ -313,7 +310,7 @@ func (a *applying) stop(ctx context.Context, s *step) (stopped bool, err error) 
 		return false, nil
 	}
 	if err := a.target.StopJob(ctx, s.item.Name); err != nil && !errors.Is(err, factory.ErrUnknownOutcome) {
-		return false, fmt.Errorf("stop %s before it is overwritten: %w", s.asset.Ref(), err)
+		return false, fmt.Errorf("before it is overwritten: %w", err)
 	}
 	return true, nil
 }
@@ -337,10 +334,7 @@ func (a *applying) start(ctx context.Context, s *step, stopped bool, writeErr er
 			return nil
 		}
 	}
-	if err := a.target.StartJob(ctx, s.item.Name); err != nil {
-		return fmt.Errorf("start %s: %w", s.asset.Ref(), err)
-	}
-	return nil
+	return a.target.StartJob(ctx, s.item.Name)
 }
 
 // variables writes the environment variables, all at once and merged with the live ones.

@@ -48,6 +48,7 @@ type step struct {
 	desired string // hash of the definition to write
 	live    string // hash of the live definition, empty where there is none or it was not looked at
 	id      string // the live asset's id
+	exists  bool   // in the live workspace
 	running bool   // the live job runs
 	created bool   // a job of a cycle: created by this run, without its dependencies so far
 	desires []byte // an environment variable's own JSON
@@ -193,7 +194,7 @@ func (p *plan) compare(ctx context.Context, concurrency int) error {
 			s.item.Action = ActionCreate
 			continue
 		}
-		s.id, s.running = row.ID, isRunning(row.Status)
+		s.exists, s.id, s.running = true, row.ID, isRunning(row.Status)
 		if p.request.DuplicateNamePolicy == Skip && !p.ours(s) {
 			s.item.Action, s.item.Reason = ActionSkip, "it exists"
 			continue
@@ -312,7 +313,7 @@ func (p *plan) block() {
 func (p *plan) refuseExisting() error {
 	var there []string
 	for _, s := range p.steps {
-		if s.item.Action != ActionCreate && !p.ours(s) {
+		if s.exists && !p.ours(s) {
 			there = append(there, describeRef(s.item))
 		}
 	}

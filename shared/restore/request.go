@@ -78,8 +78,8 @@ func ParseRequest(data []byte) (Request, error) {
 	for _, f := range r.check() {
 		faults = append(faults, doc.FaultAt(f.path, f.problem))
 	}
-	if len(faults) > 0 {
-		return Request{}, faults
+	if err := faults.Err(); err != nil {
+		return Request{}, err
 	}
 	return r, nil
 }

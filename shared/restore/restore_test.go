@@ -40,7 +40,9 @@ func newDesk(t *testing.T, fill ...func(*dataarts.WorkspaceHandle) error) *desk 
 	d := &desk{Cloud: localtest.New(t), t: t}
 	w := d.Handle(localtest.Workspace)
 	if len(fill) == 0 {
-		fill = append(fill, func(w *dataarts.WorkspaceHandle) error { return sample.Fill(w, sample.Options{Jobs: 12, Scripts: 8, Resources: 3}) })
+		fill = append(fill, func(w *dataarts.WorkspaceHandle) error {
+			return sample.Fill(w, sample.Options{Jobs: 12, Scripts: 8, Resources: 3})
+		})
 	}
 	for _, f := range fill {
 		if err := f(w); err != nil {
@@ -281,7 +283,7 @@ func TestRun_HonoursEditsOfBackupJSON(t *testing.T) {
 	}
 	d := newDesk(t, func(w *dataarts.WorkspaceHandle) error {
 		_ = w.Put(dataarts.Scripts, []byte(`{"name":"s","type":"HiveSQL","content":"x","connectionName":"old","database":"db"}`))
-		return w.Put(dataarts.Jobs, []byte(`{"name":"j","processType":"BATCH","schedule":{"type":"CRON","cron":{"expressionTimeZone":"GMT+8"}},"logPath":"obs://logs/a","nodes":[`+node("one", "old", "c1")+`,`+node("two", "old", "c1")+`]}`))
+		return w.Put(dataarts.Jobs, []byte(`{"name":"j","processType":"BATCH","schedule":{"type":"CRON","cron":{"startTime":"2026-01-01T00:00:00+08","expression":"0 0 1 * * ?","expressionTimeZone":"GMT+8"}},"logPath":"obs://logs/a","nodes":[`+node("one", "old", "c1")+`,`+node("two", "old", "c1")+`]}`))
 	})
 	d.edit(`"node": "one", "connectionName": "old"`, `"node": "one", "connectionName": "by_hand"`)
 	d.edit(`"replace": {"connectionName": {}`, `"replace": {"connectionName": {"old": "by_file", "typo": "x"}`)
@@ -389,7 +391,7 @@ func TestRun_RestoresTheSelectionAndWhatItNeeds(t *testing.T) {
 		_ = w.Put(dataarts.Scripts, []byte(`{"name":"unused","type":"Shell","content":""}`))
 		_ = w.Put(dataarts.Jobs, []byte(`{"name":"z_first","processType":"BATCH","nodes":[{"name":"n","type":"Shell","location":{"x":"0","y":"0"},"properties":[{"name":"scriptName","value":"s"}]}],"schedule":{"type":"CRON"}}`))
 		_ = w.Put(dataarts.Jobs, []byte(`{"name":"alone","processType":"BATCH","nodes":[],"schedule":{"type":"CRON"}}`))
-		return w.Put(dataarts.Jobs, []byte(`{"name":"a_second","directory":"/ads/daily","processType":"BATCH","nodes":[],"schedule":{"type":"CRON","cron":{"dependJobs":{"jobs":["z_first"]}}}}`))
+		return w.Put(dataarts.Jobs, []byte(`{"name":"a_second","directory":"/ads/daily","processType":"BATCH","nodes":[],"schedule":{"type":"CRON","cron":{"startTime":"2026-01-01T00:00:00+08","expression":"0 0 1 * * ?","dependJobs":{"jobs":["z_first"]}}}}`))
 	})
 	names := func(request string) string {
 		d.Handle(localtest.Workspace).Wipe()
@@ -432,7 +434,7 @@ func TestRun_OneFailureStopsNothingButWhatDependsOnIt(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, func(w *dataarts.WorkspaceHandle) error {
 		for _, j := range []string{`{"name":"a","processType":"BATCH","nodes":[],"schedule":{"type":"CRON"}}`, `{"name":"free","processType":"BATCH","nodes":[],"schedule":{"type":"CRON"}}`,
-			`{"name":"b","processType":"BATCH","nodes":[],"schedule":{"type":"CRON","cron":{"dependJobs":{"jobs":["a"]}}}}`} {
+			`{"name":"b","processType":"BATCH","nodes":[],"schedule":{"type":"CRON","cron":{"startTime":"2026-01-01T00:00:00+08","expression":"0 0 1 * * ?","dependJobs":{"jobs":["a"]}}}}`} {
 			_ = w.Put(dataarts.Jobs, []byte(j))
 		}
 		return nil
@@ -561,7 +563,7 @@ func TestParseRequest_NamesEveryFault(t *testing.T) {
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{`line 2, column 9: id: "a/b"`, `date: "yesterday"`, `duplicateNamePolicy: "merge"`, `schedules: "go"`,
+	for _, want := range []string{`line 2, column 9, id: "a/b"`, `date: "yesterday"`, `duplicateNamePolicy: "merge"`, `schedules: "go"`,
 		`select.kinds[0]: kind "job"`, `select.names[0]`, `select.directories[0]`, `targetStatus: "DONE"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)

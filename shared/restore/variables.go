@@ -95,6 +95,7 @@ func (p *plan) compareVariables(ctx context.Context) error {
 			s.item.Action = ActionCreate
 			continue
 		}
+		s.exists = true
 		current := span.In(text)
 		s.live = vault.Hash(current)
 		changes, err := rawjson.Diff(current, s.desires)

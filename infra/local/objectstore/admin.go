@@ -34,7 +34,10 @@ func (s *Server) PutObject(bucket, key string, data []byte) error {
 // GetObject reads an object; ok is false if there is none.
 func (s *Server) GetObject(bucket, key string) (data []byte, ok bool) {
 	answer := s.backendCall(Call{Bucket: bucket, Key: key}, http.MethodGet, "", nil, nil)
-	return answer.body, answer.status == http.StatusOK
+	if answer.status != http.StatusOK {
+		return nil, false
+	}
+	return answer.body, true
 }
 
 // DeleteObject removes an object, protected or not.

@@ -64,6 +64,11 @@ func (s *Server) translate(from http.Header, call Call) http.Header {
 		switch name {
 		case "Authorization", "X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token", "Date", "Connection", "Accept-Encoding", "User-Agent", "Content-Length":
 			continue
+		case "X-Amz-Copy-Source":
+			// gofakes3 takes a "+" for a space; services take it for itself.
+			if source, err := url.PathUnescape(values[0]); err == nil {
+				values = []string{iam.EscapePath(source)}
+			}
 		case "X-Amz-Storage-Class":
 			values = []string{map[string]string{"WARM": "STANDARD_IA", "COLD": "GLACIER"}[values[0]]}
 			if values[0] == "" {

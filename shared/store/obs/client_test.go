@@ -31,6 +31,18 @@ func TestBucket_Get(t *testing.T) {
 			t.Errorf("error %v, want io.ErrUnexpectedEOF", err)
 		}
 	})
+	t.Run("so_is_one_whose_transport_does_not_notice", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, func(o *obs.Options) {
+			o.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Header: http.Header{"Content-Length": {"10"}}, Body: io.NopCloser(strings.NewReader("short"))}, nil
+			})
+		})
+		_, _, err := store.ReadAll(t.Context(), w.bucket, "k", 1<<20)
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("error %v, want io.ErrUnexpectedEOF", err)
+		}
+	})
 	t.Run("a_404_that_is_not_the_service's_is_not_ErrNotExist", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
@@ -76,6 +88,18 @@ func TestClient_Errors(t *testing.T) {
 			}
 		}
 	})
+	t.Run("are_made_of_a_panic_in_the_SDK", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, func(o *obs.Options) {
+			o.Transport = roundTripper(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: brokenBody{}}, nil
+			})
+		})
+		err := w.bucket.List(t.Context(), "", "", func(store.Info) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), "broken body") {
+			t.Errorf("error %v", err)
+		}
+	})
 	t.Run("are_made_of_a_panic_below_the_SDK", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, func(o *obs.Options) {
@@ -87,6 +111,12 @@ func TestClient_Errors(t *testing.T) {
 		}
 	})
 }
+
+// brokenBody panics where the SDK does not expect it.
+type brokenBody struct{}
+
+func (brokenBody) Read([]byte) (int, error) { panic("broken body") }
+func (brokenBody) Close() error             { return nil }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 

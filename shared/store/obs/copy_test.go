@@ -200,6 +200,20 @@ func TestBucket_Copy(t *testing.T) {
 			t.Errorf("error %v, want ErrDamaged", err)
 		}
 	})
+	t.Run("that_is_gone_at_once_says_nothing_about_the_source", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.put(t, "from", large)
+		w.server.Intercept(func(call objectstore.Call) *objectstore.Fault {
+			if call.Key == "to" && call.Operation != "CopyObject" {
+				return &objectstore.Fault{Status: 404, Code: "NoSuchKey"}
+			}
+			return nil
+		})
+		if _, err := w.bucket.Copy(t.Context(), from, "to"); err == nil || errors.Is(err, store.ErrNotExist) {
+			t.Errorf("error %v, want one that is not ErrNotExist", err)
+		}
+	})
 	t.Run("of_a_source_behind_a_gateway_that_answers_404_is_not_ErrNotExist", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)

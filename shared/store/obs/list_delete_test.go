@@ -106,6 +106,20 @@ func TestBucket_List(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a_service_that_goes_backwards_is_an_error", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		first, second := page(true, "", "b2", "b3"), page(false, "", "b1")
+		w.server.Intercept(func(call objectstore.Call) *objectstore.Fault {
+			if call.Request.URL.Query().Get("marker") == "" {
+				return &first
+			}
+			return &second
+		})
+		if err := w.bucket.List(t.Context(), "b", "", func(store.Info) error { return nil }); err == nil {
+			t.Error("no error")
+		}
+	})
 	t.Run("a_page_that_breaks_off_is_asked_for_again", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
@@ -124,7 +138,12 @@ func TestBucket_List(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		w.put(t, "100%", nil)
-		w.failFirst("ListObjects", 1, objectstore.Fault{Replace: []byte("<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>100%</Key></Contents></ListBucketResult>")})
+		w.server.Intercept(func(call objectstore.Call) *objectstore.Fault {
+			if call.Request.URL.Query().Get("encoding-type") == "" {
+				return nil
+			}
+			return &objectstore.Fault{Replace: []byte("<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>100%</Key></Contents></ListBucketResult>")}
+		})
 		var keys []string
 		if err := w.bucket.List(t.Context(), "", "", func(info store.Info) error {
 			keys = append(keys, info.Key)
