@@ -84,10 +84,10 @@ func count(c *local.Cloud, operation, key string) *atomic.Int64 {
 	return &n
 }
 
-// onlyBackups wants nothing in the bucket beside the night's folder.
+// onlyBackups wants nothing in the bucket beside the night's folder and reports of restores: no lease, no part of an upload.
 func onlyBackups(t *testing.T, c *local.Cloud) {
 	t.Helper()
-	left := slices.DeleteFunc(keys(t, c, ""), func(key string) bool { return strings.HasPrefix(key, folderOfTheNight) })
+	left := slices.DeleteFunc(keys(t, c, ""), func(key string) bool { return strings.HasPrefix(key, folderOfTheNight) || strings.HasSuffix(key, "/report.json") })
 	if len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
@@ -211,7 +211,7 @@ func TestBackup_of_a_list_that_claims_more_than_it_lists_is_partial(t *testing.T
 	c, _ := filled(t, local.Options{Switches: dataarts.Switches{TotalDelta: 2}})
 	got := answer[backups](t, run(t, "backup", nightly, c.Environment()).refuse(t))
 	partial(t, c, got, func(m []missing) bool {
-		return len(m) == 3 && !slices.ContainsFunc(m, func(m missing) bool { return m.Count != 2 || m.Name != "" || m.Kind == "" })
+		return len(m) == 3 && !slices.ContainsFunc(m, func(m missing) bool { return m.Count < 2 || m.Name != "" || m.Kind == "" })
 	})
 }
 

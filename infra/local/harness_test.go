@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -27,6 +28,11 @@ var functions = []string{"backup", "restore", "console"}
 var dist string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most of the time a test waits for processes that wait for each other, so there may be more of them than processors.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("8")
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "dist-*")
 		if err != nil {

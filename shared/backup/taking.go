@@ -229,8 +229,7 @@ func (t *taking) fetch(ctx context.Context, todo []*entry) error {
 // store keeps a definition. An error means that the store does not work, and ends the run.
 func (t *taking) store(ctx context.Context, e *entry, definition []byte) error {
 	ref := e.row.ref
-	if err := rawjson.Check(definition); err != nil {
-		e.err = err
+	if e.err = rawjson.Check(definition); e.err != nil {
 		return nil
 	}
 	if ref.Kind == asset.Jobs || ref.Kind == asset.Scripts {
@@ -249,12 +248,8 @@ func (t *taking) store(ctx context.Context, e *entry, definition []byte) error {
 		stored.LastModified = &modified
 	}
 	if ref.Kind == asset.Resources {
-		if stored.Files, err = t.copyFiles(ctx, ref, definition); err != nil {
-			if err := fatal(ctx, err); err != nil {
-				return err
-			}
-			e.err = err
-			return nil
+		if stored.Files, e.err = t.copyFiles(ctx, ref, definition); e.err != nil {
+			return fatal(ctx, e.err)
 		}
 	}
 	e.stored, e.bindings, e.err, e.done = stored, asset.Bindings(ref.Kind, kept), nil, true
@@ -370,14 +365,11 @@ func fatal(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil || errors.Is(err, factory.ErrUnauthorized) || factory.IsCode(err, workspaceMissing) {
+	if ctx.Err() != nil || errors.Is(err, factory.ErrUnauthorized) || factory.IsCode(err, factory.CodeNoWorkspace) {
 		return err
 	}
 	return nil
 }
-
-// workspaceMissing is the error code for a workspace id that does not exist (error table of the Factory API).
-const workspaceMissing = "DLF.0819"
 
 func reason(err error) string {
 	if err == nil {

@@ -27,6 +27,9 @@ var (
 	ErrUnknownOutcome = errors.New("unknown whether it was applied")
 )
 
+// CodeNoWorkspace is the answer to a workspace id that does not exist (error table; the examples spell it DLF.20819). See [IsCode].
+const CodeNoWorkspace = "DLF.0819"
+
 // Error is a call that failed.
 type Error struct {
 	Operation  string // what was being done: "create job", "list scripts"

@@ -232,11 +232,11 @@ func momentOf(t time.Time) moment {
 }
 
 // sizeOf is a number of bytes in the unit that people would use.
-func sizeOf(bytes int64) string {
-	if bytes < 1<<10 {
-		return fmt.Sprintf("%d B", bytes)
+func sizeOf(count int64) string {
+	if count < 1<<10 {
+		return fmt.Sprintf("%d B", count)
 	}
-	n, units := float64(bytes), []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	n, units := float64(count), []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
 	unit := 0
 	for n >= 1023.95 && unit < len(units)-1 { // would read as 1024.0
 		n, unit = n/1024, unit+1

@@ -193,7 +193,7 @@ func (a *applying) blockedBy(s *step) string {
 // create creates an asset. Whether a create whose answer was lost was applied is looked up.
 func (a *applying) create(ctx context.Context, s *step, definition []byte) error {
 	ref := s.asset.Ref()
-	body := a.withReview(definition, true)
+	body := a.withReview(s.item.Kind, definition, true)
 	const tries = 3
 	for try := 1; ; try++ {
 		id, err := a.target.Create(ctx, s.item.Kind, body)
@@ -248,11 +248,15 @@ func (a *applying) find(ctx context.Context, s *step) (bool, error) {
 }
 
 func (a *applying) update(ctx context.Context, s *step, definition []byte) error {
-	return a.target.Update(ctx, s.asset.Ref(), s.id, a.withReview(definition, false))
+	return a.target.Update(ctx, s.asset.Ref(), s.id, a.withReview(s.item.Kind, definition, false))
 }
 
 // withReview adds what a workspace under review wants with every write. targetStatus goes with a create only (Create Job and Modify Job pages).
-func (a *applying) withReview(definition []byte, create bool) json.RawMessage {
+// Resources are not reviewed: their pages have neither field, and a service that keeps what it does not know would keep them for good.
+func (a *applying) withReview(kind asset.Kind, definition []byte, create bool) json.RawMessage {
+	if kind == asset.Resources {
+		return definition
+	}
 	if !create {
 		definition = rawjson.Without(definition, func(name string) bool { return name == "targetStatus" })
 	} else if a.req.TargetStatus != "" {

@@ -211,7 +211,7 @@ func (p *plan) ours(s *step) bool {
 }
 
 func (p *plan) refuseUnknownWorkspace(err error) error {
-	if factory.IsCode(err, "DLF.0819") {
+	if factory.IsCode(err, factory.CodeNoWorkspace) {
 		return refuse("the target workspace does not exist: %v", err)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,6 +42,21 @@ func TestBucket_Copy(t *testing.T) {
 		}
 		if w.server.Calls("CopyObject") != 1 || w.server.Calls("GetObject") != 0 {
 			t.Errorf("%d copies and %d reads", w.server.Calls("CopyObject"), w.server.Calls("GetObject"))
+		}
+	})
+	t.Run("is_done_by_the_service_whatever_the_key", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, smallParts)
+		for i, data := range []string{"small", string(large)} {
+			key := fmt.Sprintf("%d/a b+c%%20 作业?#", i)
+			w.put(t, key, []byte(data))
+			if _, err := w.bucket.Copy(t.Context(), store.Location{Bucket: "bucket", Key: key}, "to"); err != nil {
+				t.Fatal(err)
+			}
+			w.want(t, "to", data)
+		}
+		if n := w.server.Calls("GetObject"); n != 0 {
+			t.Errorf("%d reads", n)
 		}
 	})
 	t.Run("of_a_large_object_is_done_by_the_service_in_parts", func(t *testing.T) {

@@ -52,11 +52,19 @@ func startGateway(t *testing.T) *gateway {
 		t.Fatal(err)
 	}
 	g := &gateway{socket: filepath.Join(dir, "s3.sock")}
-	// Started directly and not through "go tool": killing that would leave the server behind.
-	server := exec.Command(strings.TrimSpace(string(path)), "--port", g.socket, "--quiet", "--keep-alive", "posix", data) //nolint:gosec // what was just built
+	// Started directly and not through "go tool": killing that would leave the server behind. The shell waits for the end of its
+	// standard input, which comes even when the tests crash.
+	const untilInputEnds = `exec 3<&0; "$@" 3<&- & server=$!; { cat <&3 >/dev/null; kill -9 $server; } & wait $server`
+	server := exec.Command("sh", "-c", untilInputEnds, "sh", //nolint:gosec,noctx // what was just built, ended below
+		strings.TrimSpace(string(path)), "--port", g.socket, "--quiet", "--keep-alive", "posix", data)
 	server.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+testKeys.AccessKey, "ROOT_SECRET_KEY="+testKeys.SecretKey)
+	server.WaitDelay = time.Second
 	var output bytes.Buffer
 	server.Stdout, server.Stderr = &output, &output
+	input, err := server.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +74,7 @@ func startGateway(t *testing.T) *gateway {
 		close(exited)
 	}()
 	t.Cleanup(func() {
-		_ = server.Process.Kill()
+		_ = input.Close()
 		<-exited
 	})
 	for deadline := time.Now().Add(30 * time.Second); ; {

@@ -1,0 +1,607 @@
+package handler_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dataarts-backup/dataarts-backup/infra/local/objectstore"
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
+)
+
+func TestConsole_Backups(t *testing.T) {
+	t.Parallel()
+
+	t.Run("lists_the_newest_first_with_what_the_manifest_says", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		m := b.backup("factory", "2026-11-21", nil)
+		b.backup("factory", "2026-11-22", nil)
+		b.backup("factory", "2026-11-22T153000", nil)
+		list := decodeConsole[consoleList](t, b.send("GET", "/backups"), 200)
+		if got, want := names(list), []string{"2026-11-22T153000", "2026-11-22", "2026-11-21"}; !slices.Equal(got, want) {
+			t.Fatalf("names %v, want %v", got, want)
+		}
+		duration, size := int64(62000), int64(0)
+		for _, a := range m.Assets {
+			size += a.Size
+		}
+		want := consoleBackup{Name: "2026-11-21", Path: "obs://backups/factory/2026-11-21/", Status: "COMPLETE",
+			Counts:    map[string]int{"env": 3, "scripts": 2, "jobs": 1, "resources": 0},
+			StartedAt: &m.StartedAt, FinishedAt: &m.FinishedAt, DurationMS: &duration, Size: &size}
+		if diff := cmp.Diff(want, list.Backups[2]); diff != "" {
+			t.Error(diff)
+		}
+		if list.Path != "obs://backups/factory/" || list.Total != 3 || list.Next != "" || list.Workspace != "" {
+			t.Errorf("list %+v", list)
+		}
+	})
+
+	t.Run("says_how_every_folder_stands_and_hides_none", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.everyState()
+		list := decodeConsole[consoleList](t, b.send("GET", "/backups"), 200)
+		got := map[string]string{}
+		for _, f := range list.Backups {
+			got[f.Name] = f.Status + ": " + f.Message
+		}
+		for name, want := range map[string][]string{
+			"2026-11-01": {"COMPLETE: "},
+			"2026-11-02": {"PARTIAL: 3 assets missing, the first: script \"lost\": 403 from the API"},
+			"2026-11-03": {"INCOMPLETE: neither backup.json nor manifest.json is there"},
+			"2026-11-04": {"INCOMPLETE: backup.json is not there"},
+			"2026-11-05": {"DAMAGED: ", "manifest.json has SHA-256"},
+			"2026-11-06": {"DAMAGED: ", "manifest.json is malformed"},
+			"2026-11-07": {"DAMAGED: ", "backup.json is malformed", "line 2"},
+			"2026-11-08": {"DAMAGED: ", "has no manifest.json"},
+			"2026-11-09": {"UNVERIFIED: there is no manifest to verify it against"},
+			"2026-11-10": {"COMPLETE: 1 asset changed, appeared or vanished while the backup ran"},
+			"2026-11-11": {"PARTIAL: missing: 2 assets of kind jobs: the API claims more than it lists"},
+		} {
+			for _, part := range want {
+				if !strings.Contains(got[name], part) {
+					t.Errorf("%s is %q, want %q in it", name, got[name], part)
+				}
+			}
+			delete(got, name)
+		}
+		if len(got) > 0 {
+			t.Errorf("more folders than there should be: %v", got)
+		}
+	})
+
+	t.Run("says_of_a_folder_that_the_store_does_not_give_out_that_it_is_unreadable", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.backup("factory", "2026-11-21", nil)
+		b.backup("factory", "2026-11-22", nil)
+		b.objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
+			if c.Operation == "GetObject" && c.Key == "factory/2026-11-21/manifest.json" {
+				return &objectstore.Fault{Status: 403, Code: "AccessDenied"}
+			}
+			return nil
+		})
+		list := decodeConsole[consoleList](t, b.send("GET", "/backups"), 200)
+		if len(list.Backups) != 2 || list.Backups[0].Status != "COMPLETE" || list.Backups[1].Status != "UNREADABLE" || !strings.Contains(list.Backups[1].Message, "AccessDenied") {
+			t.Errorf("backups %+v", list.Backups)
+		}
+	})
+
+	t.Run("is_empty_for_an_empty_bucket", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		for _, location := range []string{"obs://backups", "obs://backups/factory", "obs://backups/{workspace}"} {
+			b.env["BACKUP_LOCATION"] = location
+			a := b.send("GET", "/backups")
+			if list := decodeConsole[consoleList](t, a, 200); list.Total != 0 || !strings.Contains(a.Body, `"backups": []`) {
+				t.Errorf("%s: %s", location, a.Body)
+			}
+		}
+	})
+
+	t.Run("reads_no_more_folders_than_it_answers_with", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.many(1000)
+		before := b.objects.Calls("GetObject")
+		list := decodeConsole[consoleList](t, b.send("GET", "/backups"), 200)
+		if list.Total != 1000 || len(list.Backups) != 100 || list.Next == "" || list.Next != list.Backups[99].Name {
+			t.Fatalf("total %d, %d backups, next %q", list.Total, len(list.Backups), list.Next)
+		}
+		if gets := b.objects.Calls("GetObject") - before; gets != 200 {
+			t.Errorf("%d objects were read for 100 backups, want backup.json and manifest.json of each", gets)
+		}
+		if lists := b.objects.Calls("ListObjects"); lists > 4 {
+			t.Errorf("%d listings for 1000 folders", lists)
+		}
+		// Page by page, every backup comes once.
+		seen := names(list)
+		for list.Next != "" {
+			list = decodeConsole[consoleList](t, b.send("GET", "/backups?limit=300&after="+list.Next), 200)
+			seen = append(seen, names(list)...)
+		}
+		if len(seen) != 1000 || !slices.IsSortedFunc(seen, func(x, y string) int { return strings.Compare(y, x) }) || len(slices.Compact(seen)) != 1000 {
+			t.Errorf("%d backups over all pages", len(seen))
+		}
+	})
+
+	t.Run("names_every_fault_of_a_request_at_once", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.env["BACKUP_LOCATION"] = "obs://backups/{workspace}"
+		e := decodeConsole[consoleError](t, b.send("GET", "/backups?limit=0&after=yesterday&workspace=../other"), 400)
+		for _, want := range []string{`limit: "0"`, `after: "yesterday"`, `workspace: "../other"`} {
+			if e.Error.Code != "invalid" || !strings.Contains(e.Error.Message, want) {
+				t.Errorf("error %+v, want %s in it", e, want)
+			}
+		}
+		e = decodeConsole[consoleError](t, b.send("GET", "/backups?limit=5&limit=6&workspace=ws1"), 400)
+		if !strings.Contains(e.Error.Message, "limit: given 2 times") {
+			t.Errorf("error %+v", e)
+		}
+	})
+}
+
+func TestConsole_Workspaces(t *testing.T) {
+	t.Parallel()
+
+	t.Run("are_those_with_a_folder_below_the_root", func(t *testing.T) {
+		t.Parallel()
+		for location, prefix := range map[string]string{
+			"obs://backups/factory/{workspace}":                "factory/%s",
+			"obs://backups/factory/{workspace}/daily":          "factory/%s/daily",
+			"obs://backups/factory/ws-{workspace}-{workspace}": "factory/ws-%[1]s-%[1]s",
+		} {
+			b := newConsoleBench(t)
+			b.env["BACKUP_LOCATION"] = location
+			b.put("factory/restores/x/report.json", "{}")
+			b.put("factory/restore-requests/x.json", "{}")
+			for _, id := range []string{"alpha", "beta"} {
+				b.backup(fmt.Sprintf(prefix, id), "2026-11-22", nil)
+			}
+			e := decodeConsole[consoleError](t, b.send("GET", "/backups"), 400)
+			if want := "workspace: missing, want one of alpha, beta"; e.Error.Message != want {
+				t.Errorf("%s: %q, want %q", location, e.Error.Message, want)
+			}
+			list := decodeConsole[consoleList](t, b.send("GET", "/backups?workspace=beta"), 200)
+			if list.Workspace != "beta" || len(list.Backups) != 1 || list.Backups[0].Path != "obs://backups/"+fmt.Sprintf(prefix, "beta")+"/2026-11-22/" {
+				t.Errorf("%s: %+v", location, list)
+			}
+		}
+	})
+
+	t.Run("the_only_one_need_not_be_named", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.env["BACKUP_LOCATION"] = "obs://backups/{workspace}"
+		b.backup("alpha", "2026-11-22", nil)
+		if list := decodeConsole[consoleList](t, b.send("GET", "/backups"), 200); list.Workspace != "alpha" || len(list.Backups) != 1 {
+			t.Errorf("%+v", list)
+		}
+	})
+
+	t.Run("one_s_backups_are_not_passed_off_as_another_s", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.backup("factory", "2026-11-22", nil)
+		b.env["DATAARTS_WORKSPACES"] = "alpha"
+		decodeConsole[consoleList](t, b.send("GET", "/backups?workspace=alpha"), 200)
+		e := decodeConsole[consoleError](t, b.send("GET", "/backups?workspace=beta"), 400)
+		if !strings.Contains(e.Error.Message, "not kept by workspace") {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+func TestConsole_Backup(t *testing.T) {
+	t.Parallel()
+	type detail struct {
+		consoleBackup
+		Manifest *struct {
+			Workspace     vault.Workspace
+			SHA256        string
+			Drift         []vault.Drift
+			Missing       []vault.Missing
+			FormatVersion int
+		}
+		Total  int
+		Assets []vault.Asset
+		Next   string
+	}
+
+	t.Run("tells_the_facts_and_the_assets_of_the_manifest", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		m := b.backup("factory", "2026-11-22", nil)
+		d := decodeConsole[detail](t, b.send("GET", "/backups/2026-11-22"), 200)
+		stored, _ := b.objects.GetObject(consoleBucket, "factory/2026-11-22/manifest.json")
+		if d.Status != "COMPLETE" || d.Manifest == nil || d.Manifest.Workspace != m.Workspace || d.Manifest.SHA256 != vault.Hash(stored) || d.Total != 4 {
+			t.Errorf("detail %+v", d)
+		}
+		if diff := cmp.Diff(m.Assets, d.Assets); diff != "" {
+			t.Error(diff)
+		}
+	})
+
+	t.Run("pages_through_the_assets", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		m := b.backup("factory", "2026-11-22", nil)
+		var keys []string
+		for after := ""; ; {
+			d := decodeConsole[detail](t, b.send("GET", "/backups/2026-11-22?limit=3&after="+after), 200)
+			for _, a := range d.Assets {
+				keys = append(keys, a.Key)
+			}
+			if after = d.Next; after == "" {
+				break
+			}
+		}
+		var want []string
+		for _, a := range m.Assets {
+			want = append(want, a.Key)
+		}
+		if !slices.Equal(keys, want) {
+			t.Errorf("keys %v, want %v", keys, want)
+		}
+	})
+
+	t.Run("shows_a_damaged_one_without_what_its_manifest_claims", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.everyState()
+		d := decodeConsole[detail](t, b.send("GET", "/backups/2026-11-05"), 200)
+		if d.Status != "DAMAGED" || d.Manifest != nil || len(d.Assets) != 0 || d.Assets == nil {
+			t.Errorf("detail %+v", d)
+		}
+		d = decodeConsole[detail](t, b.send("GET", "/backups/2026-11-02"), 200)
+		if d.Status != "PARTIAL" || d.Manifest == nil || len(d.Manifest.Missing) != 2 {
+			t.Errorf("detail %+v", d)
+		}
+	})
+
+	t.Run("is_not_found_where_there_is_no_folder", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.backup("factory", "2026-11-22T153000", nil)
+		for _, target := range []string{"/backups/2026-11-22", "/backups/2026-11-23"} {
+			if e := decodeConsole[consoleError](t, b.send("GET", target), 404); e.Error.Code != "not_found" {
+				t.Errorf("%s: %+v", target, e)
+			}
+		}
+		decodeConsole[consoleError](t, b.send("POST", "/backups/2026-11-22/verify"), 404)
+	})
+
+	t.Run("is_refused_for_what_is_no_name", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		for _, name := range []string{"..", "latest", "2026-13-01", "2026-11-22T1530", "<script>", "restores"} {
+			e := decodeConsole[consoleError](t, b.send("GET", "/backups/"+name), 400)
+			if !strings.Contains(e.Error.Message, "want the name of a backup") {
+				t.Errorf("%s: %+v", name, e)
+			}
+		}
+		decodeConsole[consoleError](t, b.send("POST", "/backups//verify"), 400)
+	})
+}
+
+func TestConsole_Verify(t *testing.T) {
+	t.Parallel()
+	type verification struct {
+		Name, Path, Status string
+		Faults             []string
+	}
+
+	t.Run("a_backup_that_is_as_its_manifest_says_is_verified", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.backup("factory", "2026-11-22", nil)
+		a := b.send("POST", "/backups/2026-11-22/verify")
+		v := decodeConsole[verification](t, a, 200)
+		if v.Status != "VERIFIED" || v.Name != "2026-11-22" || !strings.Contains(a.Body, `"faults": []`) {
+			t.Errorf("%s", a.Body)
+		}
+	})
+
+	t.Run("every_difference_is_a_fault", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.backup("factory", "2026-11-22", nil)
+		b.put("factory/2026-11-22/3_scripts/dim.script", `{"name":"DIM"}`)
+		b.remove("factory/2026-11-22/4_jobs/nightly.job")
+		b.put("factory/2026-11-22/4_jobs/stranger.job", `{}`)
+		v := decodeConsole[verification](t, b.send("POST", "/backups/2026-11-22/verify"), 200)
+		if v.Status != "DAMAGED" || len(v.Faults) != 3 {
+			t.Fatalf("%+v", v)
+		}
+		for i, want := range []string{"dim.script has", "nightly.job is not there", "stranger.job is there"} {
+			if !strings.Contains(v.Faults[i], want) {
+				t.Errorf("fault %q, want %q", v.Faults[i], want)
+			}
+		}
+	})
+
+	t.Run("a_manifest_that_the_commit_does_not_name_is_damage", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.everyState()
+		v := decodeConsole[verification](t, b.send("POST", "/backups/2026-11-05/verify"), 200)
+		if v.Status != "DAMAGED" || len(v.Faults) != 1 || !strings.Contains(v.Faults[0], "manifest.json has SHA-256") {
+			t.Errorf("%+v", v)
+		}
+	})
+
+	t.Run("what_is_no_complete_backup_is_refused", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.everyState()
+		for _, name := range []string{"2026-11-02", "2026-11-03", "2026-11-04", "2026-11-09"} {
+			if e := decodeConsole[consoleError](t, b.send("POST", "/backups/"+name+"/verify"), 409); e.Error.Code != "conflict" {
+				t.Errorf("%s: %+v", name, e)
+			}
+		}
+	})
+
+	t.Run("an_object_that_the_store_does_not_give_out_is_an_error_and_no_verdict", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.backup("factory", "2026-11-22", nil)
+		b.objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
+			if strings.HasSuffix(c.Key, "dim.script") {
+				return &objectstore.Fault{Status: 403, Code: "AccessDenied"}
+			}
+			return nil
+		})
+		e := decodeConsole[consoleError](t, b.send("POST", "/backups/2026-11-22/verify"), 500)
+		if !strings.Contains(e.Error.Message, "AccessDenied") {
+			t.Errorf("%+v", e)
+		}
+	})
+
+	t.Run("one_that_does_not_end_in_time_says_what_has_longer", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.backup("factory", "2026-11-22", nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		b.objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
+			if strings.HasSuffix(c.Key, ".script") {
+				cancel()
+			}
+			return nil
+		})
+		e := decodeConsole[consoleError](t, b.sendWithin(ctx, "POST", "/backups/2026-11-22/verify"), 504)
+		if e.Error.Code != "timeout" || !strings.Contains(e.Error.Message, `{"verify": "2026-11-22"}`) {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+func TestConsole_Folders(t *testing.T) {
+	t.Parallel()
+	type folders struct {
+		Path      string
+		Parent    *string
+		Folders   []struct{ Name, Path string }
+		Truncated bool
+	}
+
+	t.Run("are_those_directly_below_a_path", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.backup("factory", "2026-11-22", nil)
+		b.backup("factory/before-upgrade", "2026-11-21", nil)
+		b.put("factory/notes.txt", "no folder")
+		b.put("factory/empty/", "")
+		for _, target := range []string{"/folders", "/folders?path=obs://backups/factory", "/folders?path=obs://backups/factory/"} {
+			f := decodeConsole[folders](t, b.send("GET", target), 200)
+			var got []string
+			for _, e := range f.Folders {
+				got = append(got, e.Name+" "+e.Path)
+			}
+			want := []string{"2026-11-22 obs://backups/factory/2026-11-22/", "before-upgrade obs://backups/factory/before-upgrade/", "empty obs://backups/factory/empty/"}
+			if !slices.Equal(got, want) || f.Path != "obs://backups/factory/" || f.Parent != nil || f.Truncated {
+				t.Errorf("%s: %+v", target, f)
+			}
+		}
+		f := decodeConsole[folders](t, b.send("GET", "/folders?path=obs://backups/factory/before-upgrade/"), 200)
+		if len(f.Folders) != 1 || f.Parent == nil || *f.Parent != "obs://backups/factory/" {
+			t.Errorf("%+v", f)
+		}
+		if f := decodeConsole[folders](t, b.send("GET", "/folders?path=obs://backups/factory/empty"), 200); f.Folders == nil || len(f.Folders) != 0 {
+			t.Errorf("%+v", f)
+		}
+	})
+
+	t.Run("outside_of_the_root_are_refused_before_anything_is_listed", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.put("factory-of-others/x/y", "")
+		for path, status := range map[string]int{
+			"obs://backups": 403, "obs://backups/": 403, "obs://backups/factory-of-others/": 403, "obs://other/factory/": 403, "s3a://other/factory": 403,
+			"obs://backups/factory/../secret": 400, "obs://backups/factory//x": 400, "obs://backups/factory/.": 400, "obs://backups//": 400,
+			"obs://": 400, "/etc": 400, "factory": 400, "obs://backups/factory/%00": 400, "obs://backups/factory/%ff": 400, "https://backups/factory": 400,
+		} {
+			e := decodeConsole[consoleError](t, b.send("GET", "/folders?path="+path), status)
+			if want := map[int]string{403: "forbidden", 400: "invalid"}[status]; e.Error.Code != want || !strings.HasPrefix(e.Error.Message, "path: ") {
+				t.Errorf("%s: %+v", path, e)
+			}
+		}
+		if n := b.objects.Calls("ListObjects"); n != 0 {
+			t.Errorf("%d listings", n)
+		}
+	})
+
+	t.Run("more_than_an_answer_holds_are_said_to_be_more", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		for i := range 1001 {
+			b.put(fmt.Sprintf("factory/f%04d/x", i), "")
+		}
+		if f := decodeConsole[folders](t, b.send("GET", "/folders"), 200); len(f.Folders) != 1000 || !f.Truncated {
+			t.Errorf("%d folders, truncated %v", len(f.Folders), f.Truncated)
+		}
+	})
+}
+
+func TestConsole_Requests(t *testing.T) {
+	t.Parallel()
+
+	t.Run("errors_are_json_with_a_code", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		if e := decodeConsole[consoleError](t, b.send("GET", "/nothing/here"), 404); e.Error.Code != "not_found" {
+			t.Errorf("%+v", e)
+		}
+		for target, allow := range map[string]string{"/": "GET", "/backups": "GET", "/backups/2026-11-22/verify": "POST", "/folders": "GET"} {
+			a := b.send("DELETE", target)
+			e := decodeConsole[consoleError](t, a, 405)
+			if a.Header["Allow"] != allow || e.Error.Code != "method_not_allowed" || a.Header["Content-Type"] != "application/json" {
+				t.Errorf("%s: %+v", target, a)
+			}
+		}
+	})
+
+	t.Run("what_would_start_or_change_something_does_not_exist", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		for _, r := range []string{"GET /schedule", "PUT /schedule", "GET /backups/2026-11-21/diff/2026-11-22"} {
+			method, target, _ := strings.Cut(r, " ")
+			decodeConsole[consoleError](t, b.send(method, target), 404)
+		}
+		decodeConsole[consoleError](t, b.send("POST", "/backups"), 405)
+	})
+
+	t.Run("nothing_is_ever_written", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.everyState()
+		writes := []string{"PutObject", "CopyObject", "DeleteObject", "DeleteObjects"}
+		count := func() (n int) {
+			for _, operation := range writes {
+				n += b.objects.Calls(operation)
+			}
+			return n
+		}
+		before := count()
+		for _, r := range []string{"GET /", "GET /backups", "GET /backups/2026-11-01", "POST /backups/2026-11-01/verify", "GET /folders"} {
+			method, target, _ := strings.Cut(r, " ")
+			if a := b.send(method, target); a.Status != 200 {
+				t.Errorf("%s: %d %s", r, a.Status, a.Body)
+			}
+		}
+		if after := count(); after != before {
+			t.Errorf("%d writes", after-before)
+		}
+	})
+
+	t.Run("settings_that_cannot_be_used_are_a_500_that_names_them_and_no_key", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		delete(b.env, "DATAARTS_REGION")
+		b.env["BACKUP_LOCATION"] = "obs://" + consoleSecret
+		for _, target := range []string{"/", "/backups"} {
+			a := b.send("GET", target)
+			e := decodeConsole[consoleError](t, a, 500)
+			if !strings.Contains(e.Error.Message, "DATAARTS_REGION") || !strings.Contains(e.Error.Message, "BACKUP_LOCATION") || strings.Contains(a.Body, consoleSecret) {
+				t.Errorf("%s", a.Body)
+			}
+		}
+	})
+
+	t.Run("a_bucket_that_does_not_exist_is_an_error", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.env["BACKUP_LOCATION"] = "obs://elsewhere/factory"
+		for _, target := range []string{"/backups", "/backups/2026-11-22", "/folders"} {
+			if a := b.send("GET", target); a.Status < 400 {
+				t.Errorf("%s: %d %s", target, a.Status, a.Body)
+			}
+		}
+	})
+
+	t.Run("an_event_that_is_no_request_is_refused_with_what_is_accepted", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		for _, payload := range []string{`{}`, `{"verify":"2026-11-22"}`, `not json`, `{"version":"v1.0","time":"2026-11-22T00:00:00+01:00","trigger_type":"TIMER","trigger_name":"n","user_event":""}`} {
+			_, err := b.invoke(t.Context(), []byte(payload))
+			f, ok := errors.AsType[*runtime.Failure](err)
+			if !ok || f.Type != "BadRequest" {
+				t.Errorf("%s: %v", payload, err)
+			}
+			if json.Valid([]byte(payload)) && !strings.Contains(err.Error(), "takes an HTTP request") {
+				t.Errorf("%s: %v", payload, err)
+			}
+		}
+	})
+
+	t.Run("a_HEAD_request_is_answered_like_GET_without_a_body", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.backup("factory", "2026-11-22", nil)
+		for _, target := range []string{"/", "/backups", "/backups/2026-11-22", "/folders"} {
+			head, get := b.send("HEAD", target), b.send("GET", target)
+			if head.Status != 200 || head.Body != "" || get.Body == "" || !maps.Equal(head.Header, get.Header) {
+				t.Errorf("%s: %+v", target, head)
+			}
+		}
+	})
+}
+
+func names(list consoleList) []string {
+	var all []string
+	for _, b := range list.Backups {
+		all = append(all, b.Name)
+	}
+	return all
+}
+
+// everyState writes a folder in each of the states that a folder can have.
+func (b *consoleBench) everyState() {
+	b.t.Helper()
+	partial := func(missing ...vault.Missing) func(*vault.Manifest) {
+		return func(m *vault.Manifest) { m.Status, m.Missing = vault.Partial, missing }
+	}
+	b.backup("factory", "2026-11-01", nil)
+	b.backup("factory", "2026-11-02", partial(vault.Missing{Kind: asset.Scripts, Name: "lost", Reason: "403 from the API"}, vault.Missing{Kind: asset.Jobs, Count: 2, Reason: "unlisted"}))
+	b.put("factory/2026-11-03/4_jobs/a.job", "{}")
+	b.backup("factory", "2026-11-04", nil)
+	b.remove("factory/2026-11-04/backup.json")
+	b.backup("factory", "2026-11-05", nil)
+	text, _ := b.objects.GetObject(consoleBucket, "factory/2026-11-05/manifest.json")
+	b.put("factory/2026-11-05/manifest.json", strings.Replace(string(text), `"sales"`, `"other"`, 1))
+	b.put("factory/2026-11-06/manifest.json", `{"formatVersion": 1, `)
+	b.backup("factory", "2026-11-07", nil)
+	b.put("factory/2026-11-07/backup.json", "{\n  broken")
+	b.backup("factory", "2026-11-08", nil)
+	b.remove("factory/2026-11-08/manifest.json")
+	b.put("factory/2026-11-09/backup.json", `{"jobs": {}, "scripts": {}}`)
+	b.backup("factory", "2026-11-10", func(m *vault.Manifest) {
+		m.Drift = []vault.Drift{{Kind: asset.Jobs, Name: "nightly", Change: "changed"}}
+	})
+	b.backup("factory", "2026-11-11", partial(vault.Missing{Kind: asset.Jobs, Count: 2, Reason: "the API claims more than it lists"}))
+}
+
+// many writes so many complete backups, a day apart.
+func (b *consoleBench) many(n int) {
+	b.t.Helper()
+	b.backup("template", "2020-01-01", nil)
+	for _, object := range []string{"manifest.json", "backup.json"} {
+		text, _ := b.objects.GetObject(consoleBucket, "template/2020-01-01/"+object)
+		day := time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC)
+		for i := range n {
+			b.put("factory/"+vault.NightlyName(day.AddDate(0, 0, i))+"/"+object, string(text))
+		}
+	}
+}
