@@ -35,7 +35,7 @@ func TestConsole_Page(t *testing.T) {
 		if len(backups) != 11 {
 			t.Fatalf("%d backups: %v", len(backups), backups)
 		}
-		if want := "2026-11-01|obs://backups/factory/2026-11-01/|COMPLETE|env 3 resources 0 scripts 2 jobs 1|62 B|1 min 2 s|2026-11-22 00:01:05 UTC"; backups[10] != want {
+		if want := "2026-11-01|obs://backups/factory/2026-11-01/|COMPLETE|env 3 resources 0 scripts 2 jobs 1|61 B|1 min 2 s|2026-11-22 00:01:05 UTC"; backups[10] != want {
 			t.Errorf("row %q,\nwant %q", backups[10], want)
 		}
 		for i, want := range map[int]string{2: "|UNVERIFIED there is no manifest", 6: "|DAMAGED obs://backups/factory/2026-11-05/manifest.json has SHA-256", 8: "|INCOMPLETE neither", 9: "|PARTIAL 3 assets missing"} {
