@@ -56,7 +56,8 @@ type row struct {
 	fingerprint [sha256.Size]byte
 }
 
-var listed = [...]asset.Kind{asset.Resources, asset.Scripts, asset.Jobs}
+// listed are the kinds that the API lists asset by asset.
+func listed() []asset.Kind { return []asset.Kind{asset.Resources, asset.Scripts, asset.Jobs} }
 
 // read lists, reads and stores until a listing shows nothing new, or until the rounds are used up.
 func (t *taking) read(ctx context.Context) error {
@@ -133,7 +134,7 @@ func (t *taking) again(ctx context.Context) error {
 func (t *taking) list(ctx context.Context, round int) ([]*entry, error) {
 	var todo []*entry
 	var failures []error
-	for _, kind := range listed {
+	for _, kind := range listed() {
 		listing, err := t.source.List(ctx, kind, func(r factory.Row) error {
 			if e := t.note(r, round); e != nil {
 				todo = append(todo, e)
@@ -155,7 +156,7 @@ func (t *taking) list(ctx context.Context, round int) ([]*entry, error) {
 		}
 		t.totals[kind] = listing
 	}
-	if len(failures) == len(listed) {
+	if len(failures) == len(listed()) {
 		return nil, fmt.Errorf("nothing could be listed: %w", errors.Join(failures...))
 	}
 	for ref, e := range t.assets {
@@ -202,11 +203,16 @@ func (t *taking) drifted(ref asset.Ref, change string) {
 	t.drift[id] = d
 }
 
-// runState are the fields of a list row that change when a job runs, not when somebody edits it.
-var runState = []string{"lastInstanceEndTime", "lastInstanceStatus", "last_instance_end_time", "last_instance_status", "status", "startTime", "start_time"}
-
+// fingerprint changes when somebody edits the asset of a list row, and not when a job runs.
 func fingerprint(raw []byte) [sha256.Size]byte {
-	return sha256.Sum256(rawjson.Without(raw, func(name string) bool { return slices.Contains(runState, name) }))
+	return sha256.Sum256(rawjson.Without(raw, func(name string) bool {
+		switch name {
+		case "lastInstanceEndTime", "lastInstanceStatus", "status", "startTime",
+			"last_instance_end_time", "last_instance_status", "start_time":
+			return true
+		}
+		return false
+	}))
 }
 
 // fetch reads and stores assets, several at a time.
@@ -229,8 +235,9 @@ func (t *taking) fetch(ctx context.Context, todo []*entry) error {
 // store keeps a definition. An error means that the store does not work, and ends the run.
 func (t *taking) store(ctx context.Context, e *entry, definition []byte) error {
 	ref := e.row.ref
-	if e.err = rawjson.Check(definition); e.err != nil {
-		return nil
+	e.err = rawjson.Check(definition)
+	if e.err != nil {
+		return nil //nolint:nilerr // one asset's fault, on record in its entry, does not end the run
 	}
 	if ref.Kind == asset.Jobs || ref.Kind == asset.Scripts {
 		if dir := rawjson.StringAt(definition, "directory"); dir != "" {
@@ -294,7 +301,7 @@ func (t *taking) manifest(ctx context.Context, v *vault.Vault, folder *vault.Fol
 		Totals: map[asset.Kind]int{asset.Env: t.envCount}, Counts: map[asset.Kind]int{},
 		Missing: t.unlisted, Unsupported: t.unsupported,
 	}
-	for _, kind := range listed {
+	for _, kind := range listed() {
 		m.Totals[kind] = t.totals[kind].Total
 	}
 	known := map[asset.Kind]int{}
@@ -315,7 +322,7 @@ func (t *taking) manifest(ctx context.Context, v *vault.Vault, folder *vault.Fol
 	if e := t.assets[asset.Ref{Kind: asset.Env, Name: asset.EnvName}]; e != nil && e.done {
 		m.Counts[asset.Env] = t.envCount
 	}
-	for _, kind := range listed {
+	for _, kind := range listed() {
 		if short := m.Totals[kind] - known[kind]; short > 0 && !t.couldNotList(kind) {
 			m.Missing = append(m.Missing, vault.Missing{Kind: kind, Count: short,
 				Reason: fmt.Sprintf("the API claims %d %s and lists %d", m.Totals[kind], kind, known[kind])})

@@ -94,7 +94,7 @@ func TestIsCode(t *testing.T) {
 	} {
 		err := fmt.Errorf("backup: %w", &factory.Error{Operation: "get job", StatusCode: 400, Code: test.code})
 		for _, sentinel := range []error{factory.ErrNotFound, factory.ErrExists, factory.ErrThrottled, factory.ErrUnauthorized, factory.ErrUnknownOutcome, factory.ErrUnsupported} {
-			if errors.Is(err, sentinel) != (sentinel == test.is) {
+			if errors.Is(err, sentinel) != errors.Is(test.is, sentinel) {
 				t.Errorf("%s is %v: %t", test.code, sentinel, errors.Is(err, sentinel))
 			}
 		}

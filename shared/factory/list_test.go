@@ -136,7 +136,7 @@ func TestWorkspace_List(t *testing.T) {
 		c.put(t, asset.Scripts, script("a"))
 		stop := errors.New("the store is full")
 		_, err := c.workspace.List(t.Context(), asset.Scripts, func(factory.Row) error { return stop })
-		if err != stop || len(c.service.Calls()) != 1 {
+		if !errors.Is(err, stop) || len(c.service.Calls()) != 1 {
 			t.Errorf("%v after %d calls", err, len(c.service.Calls()))
 		}
 	})

@@ -181,7 +181,7 @@ func expect(d *json.Decoder, want json.Delim) error {
 
 // malformed wraps what is wrong with an answer. The end of the body inside a value is io.ErrUnexpectedEOF.
 func malformed(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("malformed answer: %w", err)

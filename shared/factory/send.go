@@ -137,7 +137,7 @@ func (r *response) close() {
 func (c *Client) send(ctx context.Context, request *http.Request) (*response, error) {
 	attemptCtx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(c.options.HeaderTimeout, func() { cancel(errNoHeader) })
-	answer, err := c.options.Transport.RoundTrip(request.WithContext(attemptCtx))
+	answer, err := c.options.Transport.RoundTrip(request.WithContext(attemptCtx)) //nolint:bodyclose // response.close does it
 	timer.Stop()
 	if err != nil {
 		if !neverSent(err) {
@@ -165,7 +165,7 @@ func (g *guardedBody) Read(p []byte) (int, error) {
 	g.timer.Reset(g.stall)
 	n, err := g.body.Read(p)
 	g.timer.Stop()
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = withContext(g.ctx, err)
 	}
 	return n, err
@@ -177,7 +177,7 @@ func withContext(ctx context.Context, err error) error {
 	switch {
 	case cause == nil:
 		return err
-	case cause == errNoHeader, cause == errStalled, errors.Is(cause, ctx.Err()):
+	case errors.Is(cause, errNoHeader), errors.Is(cause, errStalled), errors.Is(cause, ctx.Err()):
 		return cause
 	}
 	return fmt.Errorf("%w: %w", ctx.Err(), cause)

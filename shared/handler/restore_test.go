@@ -3,6 +3,7 @@ package handler_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -173,7 +174,7 @@ func TestRestore_ByOBSEventWritesARefusalAsAReport(t *testing.T) {
 	}
 	event := functiongraph.ObjectCreatedEvent(localtest.Bucket, "restore-requests/for monday.json", "", 10, midnight, localtest.Region)
 	answer, err := f.invoke(f.restore, event)
-	if _, ok := err.(*runtime.Unsuccessful); !ok || !strings.Contains(answer, "monday") {
+	if _, ok := errors.AsType[*runtime.Unsuccessful](err); !ok || !strings.Contains(answer, "monday") {
 		t.Fatalf("%s %v", answer, err)
 	}
 	keys, _ := f.Objects.Keys(localtest.Bucket, "restores/")

@@ -127,7 +127,7 @@ type Reports struct {
 	Root  string // ends with "/", or is empty
 }
 
-// ErrNoReport: there is no restore with this id.
+// ErrNoReport says that there is no restore with this id.
 var ErrNoReport = errors.New("there is no such restore")
 
 const maxReport = 256 << 20

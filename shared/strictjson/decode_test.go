@@ -150,7 +150,7 @@ func TestDecode_Faults(t *testing.T) {
 		"a name without quotes":         {`{id: "a"}`, `line 1, column 2: found 'i', want a field's name in double quotes`},
 		"a value without quotes":        {`{"id": latest}`, `line 1, column 8, id: found 'l', want a value; text stands in double quotes, and it is true, false, null in small letters`},
 		"a value that begins like true": {`{"id": tomorrow}`, `line 1, column 8, id: found 't', want a value; text stands in double quotes`},
-		"a value that goes on":          {`{"dryRun": truely}`, `line 1, column 16: found 'l', want ',' or '}'`},
+		"a value that goes on":          {`{"dryRun": truelike}`, `line 1, column 16: found 'l', want ',' or '}'`},
 		"capital True":                  {`{"dryRun": True}`, `line 1, column 12, dryRun: found 'T', want a value; text stands in double quotes, and it is true, false, null in small letters`},
 		"single quotes":                 {`{"id": 'a'}`, `line 1, column 8, id: found ', want a value; text stands in double quotes`},
 		"typographic quotes":            {`{“id”: "a"}`, `line 1, column 2: found '“', want a field's name in double quotes`},

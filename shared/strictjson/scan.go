@@ -184,11 +184,10 @@ func (s *scanner) text() bool {
 		return true
 	}
 	// scanText returns the place of a fault as its complement.
-	switch at := ^end; {
-	case problem == unclosed:
+	if problem == unclosed {
 		s.stop(start, "the string that begins here is not closed")
-	default:
-		s.stop(at, "%s", problem)
+	} else {
+		s.stop(^end, "%s", problem)
 	}
 	return false
 }

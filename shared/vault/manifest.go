@@ -20,11 +20,11 @@ const FormatVersion = 1
 type Status string
 
 const (
-	// Complete: everything the API lists is stored and verified.
+	// Complete means that everything the API lists is stored and verified.
 	Complete Status = "COMPLETE"
-	// Partial: some assets could not be read; the manifest says which, and there is no backup.json.
+	// Partial means that some assets could not be read; the manifest says which, and there is no backup.json.
 	Partial Status = "PARTIAL"
-	// Failed: there is no manifest.
+	// Failed means that there is no manifest.
 	Failed Status = "FAILED"
 )
 

@@ -82,10 +82,10 @@ func IsFolderName(name string) bool {
 	return false
 }
 
-// NightlyName is the folder of the nightly backup that was due at t; ByHandName that of one taken by hand at t. Both use t's own zone.
+// NightlyName is the folder of the nightly backup that was due at t, in t's own zone.
 func NightlyName(t time.Time) string { return t.Format(nightlyLayout) }
 
-// ByHandName: see [NightlyName].
+// ByHandName is the folder of a backup that was taken by hand at t, in t's own zone.
 func ByHandName(t time.Time) string { return t.Format(byHandLayout) }
 
 // Folder is one dated folder, whether it exists or not.

@@ -39,7 +39,7 @@ func (k *Keyring) VerifySDK(r *http.Request, body []byte, now time.Time) (Creden
 	}
 	keys, ok := k.Lookup(auth.access)
 	if !ok {
-		return Credentials{}, fmt.Errorf("Get secretKey failed,ak:%s,err:ak not exist", auth.access) //nolint:staticcheck // The gateway's own wording.
+		return Credentials{}, fmt.Errorf("Get secretKey failed,ak:%s,err:ak not exist", auth.access) // the gateway's own wording
 	}
 	token := r.Header.Get(sdkTokenHeader)
 	if subtle.ConstantTimeCompare([]byte(token), []byte(keys.SecurityToken)) != 1 {

@@ -17,10 +17,10 @@ const (
 	stopGrace = 2 * time.Second
 )
 
-// ErrBusy: every instance that there may be is handling an invocation.
+// ErrBusy says that every instance that there may be is handling an invocation.
 var ErrBusy = errors.New("all instances are busy")
 
-// ErrClosed: the pool has been closed.
+// ErrClosed says that the pool has been closed.
 var ErrClosed = errors.New("the function has been removed")
 
 // Options describe the instances of one function.

@@ -278,5 +278,5 @@ func TestBucket_Copy(t *testing.T) {
 
 // hasCopySource looks past http.Header.Get: the SDK's header names are in lower case.
 func hasCopySource(r *http.Request) bool {
-	return len(r.Header["x-amz-copy-source"])+len(r.Header["x-obs-copy-source"]) > 0
+	return len(r.Header["x-amz-copy-source"])+len(r.Header["x-obs-copy-source"]) > 0 //nolint:staticcheck // not canonical on purpose
 }

@@ -47,7 +47,9 @@ type endpoint struct {
 }
 
 // obsDomains are the clouds whose object service is OBS. Their OBS hosts are obs.<region>.<domain>.
-var obsDomains = []string{"myhuaweicloud.com", "myhuaweicloud.eu", "otc.t-systems.com"}
+func obsDomains() []string {
+	return []string{"myhuaweicloud.com", "myhuaweicloud.eu", "otc.t-systems.com"}
+}
 
 // awsHost finds the region in s3.<region>.amazonaws.com, s3-<region>.amazonaws.com and s3.dualstack.<region>.amazonaws.com.
 var awsHost = regexp.MustCompile(`^s3[.-](?:fips[.-])?(?:dualstack\.)?([a-z]{2}[a-z0-9-]*-\d+)\.amazonaws\.com(?:\.cn)?$`)
@@ -74,7 +76,7 @@ func parseEndpoint(text string) (endpoint, error) {
 	}
 	host := strings.ToLower(u.Hostname())
 	e := endpoint{dialect: S3, url: u.Scheme + "://" + strings.ToLower(u.Host)}
-	for _, domain := range obsDomains {
+	for _, domain := range obsDomains() {
 		if host != domain && !strings.HasSuffix(host, "."+domain) {
 			continue
 		}

@@ -55,7 +55,7 @@ func startGateway(t *testing.T) *gateway {
 	// Started directly and not through "go tool": killing that would leave the server behind. The shell waits for the end of its
 	// standard input, which comes even when the tests crash.
 	const untilInputEnds = `exec 3<&0; "$@" 3<&- & server=$!; { cat <&3 >/dev/null; kill -9 $server; } & wait $server`
-	server := exec.Command("sh", "-c", untilInputEnds, "sh", //nolint:gosec,noctx // what was just built, ended below
+	server := exec.Command("sh", "-c", untilInputEnds, "sh", //nolint:gosec // what was just built, ended below
 		strings.TrimSpace(string(path)), "--port", g.socket, "--quiet", "--keep-alive", "posix", data)
 	server.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+testKeys.AccessKey, "ROOT_SECRET_KEY="+testKeys.SecretKey)
 	server.WaitDelay = time.Second

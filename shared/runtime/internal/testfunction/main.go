@@ -67,8 +67,8 @@ func handle(ctx context.Context, inv runtime.Invocation) (any, error) {
 	case "panic":
 		panic(event.Text)
 	case "print":
-		fmt.Fprintln(os.Stdout, event.Text)
-		fmt.Fprint(os.Stderr, strings.ToUpper(event.Text), "\n")
+		_, _ = fmt.Fprintln(os.Stdout, event.Text)
+		_, _ = fmt.Fprint(os.Stderr, strings.ToUpper(event.Text), "\n")
 		return true, nil
 	case "wait":
 		select {
