@@ -71,7 +71,7 @@ func (t *taking) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(todo) == 0 && round > 0 {
+		if len(todo) == 0 && round > 0 && t.settled() {
 			break
 		}
 		if err := t.fetch(ctx, todo); err != nil {
@@ -79,6 +79,16 @@ func (t *taking) read(ctx context.Context) error {
 		}
 	}
 	return t.again(ctx)
+}
+
+// settled tells whether the last listing met every kind at rest: a row that moved between two pages while they were read may have been missed.
+func (t *taking) settled() bool {
+	for _, listing := range t.totals {
+		if !listing.Settled {
+			return false
+		}
+	}
+	return true
 }
 
 // readEnv reads and stores the environment variables.

@@ -3,6 +3,7 @@ package handler
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -125,10 +126,10 @@ func readBackupCommand(data []byte) (backupCommand, error) {
 		return backupCommand{}, err
 	}
 	var c backupCommand
-	if err := doc.Decode(&c); err != nil {
+	var faults strictjson.Faults
+	if err := doc.Decode(&c); err != nil && !errors.As(err, &faults) {
 		return backupCommand{}, err
 	}
-	var faults strictjson.Faults
 	for i, id := range c.Workspaces {
 		if err := config.CheckWorkspaceID(id); err != nil {
 			faults = append(faults, doc.FaultAt(strictjson.Element("workspaces", i), err.Error()))
@@ -144,8 +145,8 @@ func readBackupCommand(data []byte) (backupCommand, error) {
 	if c.Verify != "" && !vault.IsFolderName(c.Verify) {
 		faults = append(faults, doc.FaultAt("verify", fmt.Sprintf("%q: want the name of a backup, like 2026-11-22 or 2026-11-22T153000", c.Verify)))
 	}
-	if len(faults) > 0 {
-		return backupCommand{}, faults
+	if err := faults.Err(); err != nil {
+		return backupCommand{}, err
 	}
 	return c, nil
 }

@@ -431,7 +431,7 @@ func TestConsole_Folders(t *testing.T) {
 		for path, status := range map[string]int{
 			"obs://backups": 403, "obs://backups/": 403, "obs://backups//": 403, "obs://backups/factory-of-others/": 403, "obs://other/factory/": 403, "s3a://other/factory": 403,
 			"obs://backups/factory/../secret": 400, "obs://backups/factory//x": 400, "obs://backups/factory/.": 400, 
-			"obs://": 400, "/etc": 400, "factory": 400, "obs://backups/factory/%00": 400, "obs://backups/factory/%ff": 400, "https://backups/factory": 400,
+			"obs://": 400, "/etc": 400, "factory": 400, "obs://backups/factory/%00": 400, "https://backups/factory": 400,
 		} {
 			e := decodeConsole[consoleError](t, b.send("GET", "/folders?path="+path), status)
 			if want := map[int]string{403: "forbidden", 400: "invalid"}[status]; e.Error.Code != want || !strings.HasPrefix(e.Error.Message, "path: ") {

@@ -132,7 +132,7 @@ func TestRestore_ByHTTPNamesEveryFaultOfABadRequest(t *testing.T) {
 		code               string
 		want               []string
 	}{
-		{"POST", "/restores", `{"date":"monday","duplicateNamePolicy":"merge","dryrun":true}`, 400, "invalid", []string{"dryrun"}},
+		{"POST", "/restores", `{"date":"monday","duplicateNamePolicy":"merge","dryrun":true}`, 400, "invalid", []string{"dryrun", "monday", "merge"}},
 		{"POST", "/restores", `{"date":"monday","duplicateNamePolicy":"merge"}`, 400, "invalid", []string{"monday", "merge"}},
 		{"POST", "/restores", `{`, 400, "invalid", []string{"line 1"}},
 		{"POST", "/restores", ``, 400, "invalid", nil},
@@ -182,7 +182,7 @@ func TestRestore_ByOBSEventWritesARefusalAsAReport(t *testing.T) {
 		t.Fatalf("%q", keys)
 	}
 	report, _ := f.Objects.GetObject(localtest.Bucket, keys[0])
-	if !strings.Contains(string(report), `"status": "FAILED"`) || !strings.Contains(string(report), "duplicateNamePolicy is missing") {
+	if !strings.Contains(string(report), `"status": "FAILED"`) || !strings.Contains(string(report), "duplicateNamePolicy: is missing") {
 		t.Errorf("%s", report)
 	}
 }

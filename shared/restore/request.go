@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -71,12 +72,15 @@ func ParseRequest(data []byte) (Request, error) {
 		return Request{}, err
 	}
 	var r Request
-	if err := doc.Decode(&r); err != nil {
+	var faults strictjson.Faults
+	if err := doc.Decode(&r); err != nil && !errors.As(err, &faults) {
 		return Request{}, err
 	}
-	var faults strictjson.Faults
+	// What could be read is checked even where something else could not, so that one round of corrections is enough.
 	for _, f := range r.check() {
-		faults = append(faults, doc.FaultAt(f.path, f.problem))
+		if !slices.ContainsFunc(faults, func(known strictjson.Fault) bool { return known.Path == f.path }) {
+			faults = append(faults, doc.FaultAt(f.path, f.problem))
+		}
 	}
 	if err := faults.Err(); err != nil {
 		return Request{}, err
@@ -111,7 +115,7 @@ func (r *Request) check() []fault {
 	}
 	switch {
 	case r.Path == "" && r.Date == "":
-		add("", "what to restore is missing: want path (obs://bucket/folder/2026-11-22/) or date (2026-11-22 or latest)")
+		add("date", "what to restore is missing: want path (obs://bucket/folder/2026-11-22/) or date (2026-11-22 or latest)")
 	case r.Path != "" && r.Date != "":
 		add("date", "stands beside path: want one of them")
 	case r.Path != "":
@@ -127,7 +131,7 @@ func (r *Request) check() []fault {
 		add("date", "%q: want a backup's name like 2026-11-22 or 2026-11-22T153000, or latest", r.Date)
 	}
 	if r.DuplicateNamePolicy == "" {
-		add("", "duplicateNamePolicy is missing: want overwrite, skip or fail")
+		add("duplicateNamePolicy", "is missing: want overwrite, skip or fail")
 	}
 	oneOf("duplicateNamePolicy", string(r.DuplicateNamePolicy), string(Overwrite), string(Skip), string(Fail))
 	oneOf("schedules", r.Schedules, Keep, Stop, Start)

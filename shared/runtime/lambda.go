@@ -57,6 +57,6 @@ func (h *lambdaHandler) Invoke(ctx context.Context, payload []byte) ([]byte, err
 
 // finish waits for the invocations under way and lets no other begin.
 func (h *lambdaHandler) finish() {
-	h.running.Lock() // It stays locked: the process is about to end.
+	h.running.Lock()           // It stays locked: the process is about to end.
 	time.Sleep(lambdaPostTime) //nolint:forbidigo // the process is ending, and nothing could cut this short
 }

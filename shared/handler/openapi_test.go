@@ -1,0 +1,322 @@
+package handler_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/handler"
+	"github.com/dataarts-backup/dataarts-backup/shared/restore"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
+)
+
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	api := readOpenAPI(t)
+
+	t.Run("describes_every_route_and_no_other", func(t *testing.T) {
+		t.Parallel()
+		var described []string
+		for path, item := range object(api.at("paths")) {
+			for method := range object(item) {
+				if method != "parameters" {
+					described = append(described, strings.ToUpper(method)+" "+path)
+				}
+			}
+		}
+		routes := handler.RouteTable()
+		slices.Sort(described)
+		slices.Sort(routes)
+		if !slices.Equal(described, routes) {
+			t.Errorf("described: %v\nserved:    %v", described, routes)
+		}
+	})
+
+	t.Run("has_no_reference_that_leads_nowhere", func(t *testing.T) {
+		t.Parallel()
+		count := 0
+		walk(api.root, func(node map[string]any) {
+			if ref, ok := node["$ref"].(string); ok {
+				count++
+				if api.at(strings.Split(strings.TrimPrefix(ref, "#/"), "/")...) == nil {
+					t.Errorf("%s is not there", ref)
+				}
+			}
+		})
+		if count == 0 {
+			t.Error("no references")
+		}
+	})
+
+	t.Run("names_every_parameter_of_a_path_and_every_operation_once", func(t *testing.T) {
+		t.Parallel()
+		inBraces := regexp.MustCompile(`\{([^}]+)\}`)
+		ids := map[string]bool{}
+		for path, item := range object(api.at("paths")) {
+			for method, operation := range object(item) {
+				if method == "parameters" {
+					continue
+				}
+				id, _ := object(operation)["operationId"].(string)
+				if id == "" || ids[id] {
+					t.Errorf("%s %s: operationId %q", method, path, id)
+				}
+				ids[id] = true
+			}
+			var got, want []string
+			for _, match := range inBraces.FindAllStringSubmatch(path, -1) {
+				want = append(want, match[1])
+			}
+			list, _ := object(item)["parameters"].([]any)
+			for _, p := range list {
+				name, _ := api.follow(p)["name"].(string)
+				got = append(got, name)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: parameters %v, want %v", path, got, want)
+			}
+		}
+	})
+
+	t.Run("describes_the_console_s_answers", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.everyState()
+		b.backup("factory", "2026-11-30", func(m *vault.Manifest) {
+			now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+			m.Assets[1].Owner, m.Assets[1].LastModified = "me", &now
+			m.Assets[1].Files = []vault.File{{Location: "hdfs:///x.jar", Reason: "not on OBS"}}
+			m.Drift = []vault.Drift{{Kind: asset.Jobs, Name: "nightly", Change: "changed"}}
+			m.Unsupported = []vault.Unsupported{{Kind: asset.Resources, Reason: "404"}}
+			m.Previous = &vault.Previous{Path: "obs://x", SHA256: "y"}
+		})
+		b.backup("factory", "2026-12-01", nil)
+		b.put("factory/2026-12-01/4_jobs/nightly.job", "{}")
+		for _, c := range []struct{ method, target, path string }{
+			{"GET", "/backups", "/backups"},
+			{"GET", "/backups?limit=2", "/backups"},
+			{"GET", "/backups?limit=x", "/backups"},
+			{"GET", "/backups/2026-11-30", "/backups/{name}"},
+			{"GET", "/backups/2026-11-30?limit=1", "/backups/{name}"},
+			{"GET", "/backups/2026-11-02", "/backups/{name}"},
+			{"GET", "/backups/2026-11-06", "/backups/{name}"},
+			{"GET", "/backups/2026-01-01", "/backups/{name}"},
+			{"GET", "/backups/x", "/backups/{name}"},
+			{"POST", "/backups/2026-11-01/verify", "/backups/{name}/verify"},
+			{"POST", "/backups/2026-12-01/verify", "/backups/{name}/verify"},
+			{"POST", "/backups/2026-11-02/verify", "/backups/{name}/verify"},
+			{"GET", "/folders", "/folders"},
+			{"GET", "/folders?path=obs://backups/factory/2026-11-01", "/folders"},
+			{"GET", "/folders?path=obs://elsewhere", "/folders"},
+			{"GET", "/folders?path=elsewhere", "/folders"},
+		} {
+			a := b.send(c.method, c.target)
+			schema := api.answer(t, c.method, c.path, a.Status)
+			var v any
+			if err := json.Unmarshal([]byte(a.Body), &v); err != nil {
+				t.Fatal(err)
+			}
+			for _, fault := range api.faults(schema, v, "answer") {
+				t.Errorf("%s %s: %d: %s", c.method, c.target, a.Status, fault)
+			}
+		}
+	})
+
+	t.Run("describes_reports_and_requests_of_restores_field_by_field", func(t *testing.T) {
+		t.Parallel()
+		now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+		replacements := map[string]string{"a": "b"}
+		for name, value := range map[string]any{
+			"Report": restore.Report{ID: "x", Status: restore.Complete, Backup: "obs://x/", Workspace: "w", DuplicateNamePolicy: "fail", PlanHash: "h",
+				StartedAt: now, FinishedAt: &now, Counts: map[string]int{"created": 1}, Message: "m", Items: []restore.Item{{Kind: asset.Jobs, Name: "j", Directory: "/",
+					Action: restore.ActionCreate, Outcome: restore.Created, Reason: "r", Changes: []restore.Change{{Field: "f", From: "a", To: "b"}}}}},
+			"RestoreRequest": restore.Request{ID: "x", Path: "obs://x/", Date: "latest", Source: "s", Workspace: "w", DuplicateNamePolicy: "skip", DryRun: true, PlanHash: "h",
+				Select: &restore.Select{Kinds: asset.Kinds(), Names: []string{"*"}, Directories: []string{"/"}, WithDependencies: true},
+				Replace: &restore.Replace{ConnectionName: replacements, Database: replacements, ClusterName: replacements, OBSPath: replacements,
+					ExpressionTimeZone: replacements}, Schedules: "keep", TargetStatus: "SAVED", Approvers: []string{"me"}, AllowPartial: true},
+		} {
+			text, err := json.Marshal(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var v any
+			if err := json.Unmarshal(text, &v); err != nil {
+				t.Fatal(err)
+			}
+			for _, fault := range api.faults(object(api.at("components", "schemas", name)), v, name) {
+				t.Error(fault)
+			}
+		}
+	})
+}
+
+// openAPI is docs/openapi.yaml.
+type openAPI struct{ root map[string]any }
+
+func readOpenAPI(t *testing.T) openAPI {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var root map[string]any
+	if err := yaml.Unmarshal(text, &root); err != nil {
+		t.Fatal(err)
+	}
+	if root["openapi"] != "3.1.0" {
+		t.Fatalf("openapi is %v", root["openapi"])
+	}
+	return openAPI{root}
+}
+
+func object(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
+}
+
+// at is the value at a path; nil if there is none.
+func (a openAPI) at(path ...string) any {
+	var v any = a.root
+	for _, name := range path {
+		v = object(v)[strings.ReplaceAll(name, "~1", "/")]
+	}
+	return v
+}
+
+// follow is a node, or what it refers to.
+func (a openAPI) follow(v any) map[string]any {
+	node := object(v)
+	if ref, ok := node["$ref"].(string); ok {
+		return a.follow(a.at(strings.Split(strings.TrimPrefix(ref, "#/"), "/")...))
+	}
+	return node
+}
+
+// answer is the schema of an answer in JSON.
+func (a openAPI) answer(t *testing.T, method, path string, status int) map[string]any {
+	t.Helper()
+	response := a.follow(object(object(object(object(a.at("paths"))[path])[strings.ToLower(method)])["responses"])[fmt.Sprint(status)])
+	schema := object(object(object(response["content"])["application/json"])["schema"])
+	if schema == nil {
+		t.Fatalf("%s %s: an answer with status %d is not described", method, path, status)
+	}
+	return schema
+}
+
+// faults are what does not fit between a value and its schema. A field that the schema does not name is a fault too, so that none is forgotten.
+func (a openAPI) faults(schema map[string]any, v any, at string) []string {
+	schema = a.follow(schema)
+	if one, ok := schema["oneOf"].([]any); ok {
+		var all []string
+		for _, s := range one {
+			faults := a.faults(object(s), v, at)
+			if len(faults) == 0 {
+				return nil
+			}
+			all = append(all, faults...)
+		}
+		return all
+	}
+	schema = a.merged(schema)
+	var faults []string
+	fault := func(format string, args ...any) { faults = append(faults, at+": "+fmt.Sprintf(format, args...)) }
+	types, ok := schema["type"].([]any)
+	if !ok {
+		types = []any{schema["type"]}
+	}
+	if !slices.ContainsFunc(types, func(name any) bool { return isOfType(name, v) }) {
+		fault("%v is not of type %v", v, types)
+	}
+	if enum, ok := schema["enum"].([]any); ok && !slices.Contains(enum, v) {
+		fault("%v is none of %v", v, enum)
+	}
+	if pattern, ok := schema["pattern"].(string); ok {
+		if text, isText := v.(string); isText && !regexp.MustCompile(pattern).MatchString(text) {
+			fault("%q does not match %s", text, pattern)
+		}
+	}
+	switch v := v.(type) {
+	case []any:
+		for i, e := range v {
+			faults = append(faults, a.faults(object(schema["items"]), e, fmt.Sprintf("%s[%d]", at, i))...)
+		}
+	case map[string]any:
+		required, _ := schema["required"].([]any)
+		for _, name := range required {
+			if _, ok := v[fmt.Sprint(name)]; !ok {
+				fault("%v is missing", name)
+			}
+		}
+		for name, value := range v {
+			property, ok := object(schema["properties"])[name]
+			if !ok {
+				property, ok = schema["additionalProperties"].(map[string]any)
+			}
+			if !ok {
+				fault("%s is not described", name)
+				continue
+			}
+			faults = append(faults, a.faults(object(property), value, at+"."+name)...)
+		}
+	}
+	return faults
+}
+
+// merged is a schema with the parts of its allOf in one.
+func (a openAPI) merged(schema map[string]any) map[string]any {
+	parts, ok := schema["allOf"].([]any)
+	if !ok {
+		return schema
+	}
+	properties, required := map[string]any{}, []any{}
+	for _, part := range parts {
+		p := a.follow(part)
+		for name, property := range object(p["properties"]) {
+			properties[name] = property
+		}
+		more, _ := p["required"].([]any)
+		required = append(required, more...)
+	}
+	return map[string]any{"type": "object", "properties": properties, "required": required}
+}
+
+func isOfType(name, v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return name == "null"
+	case string:
+		return name == "string"
+	case bool:
+		return name == "boolean"
+	case float64:
+		return name == "number" || name == "integer" && v == float64(int64(v))
+	case []any:
+		return name == "array"
+	case map[string]any:
+		return name == "object"
+	}
+	return false
+}
+
+// walk calls fn for every object in v.
+func walk(v any, fn func(map[string]any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		fn(v)
+		for _, e := range v {
+			walk(e, fn)
+		}
+	case []any:
+		for _, e := range v {
+			walk(e, fn)
+		}
+	}
+}
