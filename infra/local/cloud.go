@@ -66,7 +66,7 @@ type Cloud struct {
 	DataArts *dataarts.Service
 	Store    *objectstore.Server
 
-	// The functions. Console is nil where its bootstrap was not built.
+	// The functions.
 	Backup, Restore, Console *functiongraph.Deployment
 
 	DataArtsURL   string // V1: jobs, scripts, resources
@@ -85,7 +85,7 @@ type Cloud struct {
 
 // Start starts a cloud. It runs until Close, or until ctx ends. Errors: there are no binaries in Dist, no address to listen on.
 func Start(ctx context.Context, opts Options) (_ *Cloud, err error) {
-	for _, name := range []string{"backup", "restore"} {
+	for _, name := range []string{"backup", "restore", "console"} {
 		if err := checkBootstrap(opts.Dist, name); err != nil {
 			return nil, fmt.Errorf("start the local cloud: %w", err)
 		}

@@ -27,9 +27,6 @@ func (c *Cloud) deploy(ctx context.Context) error {
 		{"restore", 15 * time.Minute, &c.Restore},
 		{"console", 30 * time.Second, &c.Console},
 	} {
-		if f.name == "console" && checkBootstrap(c.opts.Dist, f.name) != nil {
-			continue
-		}
 		d, err := c.functions.Deploy(ctx, functiongraph.Function{
 			Name:         f.name,
 			Bootstrap:    filepath.Join(c.opts.Dist, f.name, "bootstrap"),

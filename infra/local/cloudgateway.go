@@ -32,12 +32,6 @@ func (c *Cloud) gateway(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/restores" || strings.HasPrefix(r.URL.Path, "/restores/") {
 		function = c.Restore
 	}
-	if function == nil {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write([]byte(`{"error_code":"APIG.0101","error_msg":"The API does not exist or has not been published in an environment"}`))
-		return
-	}
 	function.APIG(functiongraph.APIGOptions{Authorize: c.authorize}).ServeHTTP(w, r)
 }
 

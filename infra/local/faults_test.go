@@ -87,7 +87,9 @@ func count(c *local.Cloud, operation, key string) *atomic.Int64 {
 // onlyBackups wants nothing in the bucket beside the night's folder and reports of restores: no lease, no part of an upload.
 func onlyBackups(t *testing.T, c *local.Cloud) {
 	t.Helper()
-	left := slices.DeleteFunc(keys(t, c, ""), func(key string) bool { return strings.HasPrefix(key, folderOfTheNight) || strings.HasSuffix(key, "/report.json") })
+	left := slices.DeleteFunc(keys(t, c, ""), func(key string) bool {
+		return strings.HasPrefix(key, folderOfTheNight) || strings.HasSuffix(key, "/report.json")
+	})
 	if len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
@@ -292,4 +294,28 @@ func TestRestore_refuses_a_backup_that_was_tampered_with(t *testing.T) {
 			t.Errorf("%d writes", n)
 		}
 	})
+}
+
+func TestUndo_puts_back_what_a_restore_changed_and_removes_what_it_created(t *testing.T) {
+	t.Parallel()
+	c, w, _ := backedUp(t)
+	damage(t, w)
+	damaged, running := local.TakeSnapshot(w), w.JobStatus("ads_orders_df")
+	restoreByHTTP(t, c, `{"id":"mistake","date":"latest","duplicateNamePolicy":"overwrite"}`).wants(t, "COMPLETE", map[string]int{"created": 5, "overwritten": 4, "unchanged": 13})
+
+	response, body := call(t, c, http.MethodPost, "/restores/mistake/undo", "")
+	if response.StatusCode != http.StatusAccepted {
+		t.Fatalf("%s: %s", response.Status, body)
+	}
+	if err := c.Restore.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, body = call(t, c, http.MethodGet, "/restores/mistake", "")
+	if r := parse[report](t, body); r.Status != "UNDONE" {
+		t.Errorf("the report is %s: %s", r.Status, r.Message)
+	}
+	equal(t, damaged, w)
+	if now := w.JobStatus("ads_orders_df"); now != running {
+		t.Errorf("job ads_orders_df was %s and is %s", running, now)
+	}
 }

@@ -42,9 +42,6 @@ func TestMain(m *testing.M) {
 		defer func() { _ = os.RemoveAll(dir) }()
 		for _, function := range functions {
 			source := filepath.Join("..", "..", "functions", function)
-			if _, err := os.Stat(filepath.Join(source, "main.go")); err != nil {
-				continue
-			}
 			build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, function, "bootstrap"), "./"+source)
 			build.Env = append(os.Environ(), "CGO_ENABLED=0")
 			if output, err := build.CombinedOutput(); err != nil {
@@ -86,7 +83,7 @@ func start(t *testing.T, opts local.Options) *local.Cloud {
 	}
 	t.Cleanup(func() {
 		c.Close()
-		for _, d := range []interface{ Violations() []string }{c.Backup, c.Restore} {
+		for _, d := range []interface{ Violations() []string }{c.Backup, c.Restore, c.Console} {
 			if v := d.Violations(); len(v) > 0 {
 				t.Errorf("the runtime API was used wrongly: %v", v)
 			}
