@@ -1,15 +1,14 @@
 // Package local is a cloud on one machine: an account with one project, whose DataArts Factory, OBS, FunctionGraph and API Gateway listen on
 // loopback addresses and are wired as the templates wire the real ones.
 //
-//	midnight ── TIMER event ──▶ backup ──┐                  ┌── DataArts V1, V2 (SDK-HMAC-SHA256)
-//	                                     ├── every call ──▶ ┤
-//	restore-requests/ ── OBS event ─▶ restore ──┘  signed   └── OBS (its S3 dialect, SigV4)
-//	                                     ▲
-//	HTTP ── gateway ── APIG event ───────┴──▶ console
+//	midnight ─────────── TIMER event ──▶ backup  ─┐
+//	restore-requests/ ── OBS event ────▶ restore ─┼─ signed calls ──▶ DataArts V1 and V2, OBS (its S3 dialect)
+//	HTTP ── gateway ──── APIG event ───▶ restore ─┤
+//	                                     console ─┘
 //
 // What it guarantees: the functions are the real bootstrap binaries, run by the protocol of the custom runtime; the only keys they have are the
 // temporary ones that each invocation brings; every service checks every signature; a trigger delivers exactly the event that the
-// service would. Nothing is on disk but the binaries, nothing listens beyond 127.0.0.1, and nothing outlives Close.
+// service would. What is stored is in memory, nothing listens beyond 127.0.0.1, and nothing outlives Close.
 //
 // It is for tests and for the demo. The product never imports it.
 package local
@@ -56,7 +55,7 @@ type Options struct {
 	Switches dataarts.Switches
 	// KeyHeaders chooses under which names the agency's keys reach the functions.
 	KeyHeaders functiongraph.KeyHeaders
-	// Now stamps assets and objects; nil means time.Now. Signatures and limits follow the real clock all the same.
+	// Now stamps assets and events; nil means time.Now. Signatures and limits follow the real clock all the same.
 	Now func() time.Time
 }
 

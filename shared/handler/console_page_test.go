@@ -55,6 +55,36 @@ func TestConsole_Page(t *testing.T) {
 		}
 	})
 
+	t.Run("says_sizes_and_durations_in_units_that_people_use", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		started := time.Date(2026, 11, 22, 0, 0, 0, 0, time.FixedZone("", 3600))
+		for i, c := range []struct {
+			size     int64
+			duration time.Duration
+			want     string
+		}{
+			{0, 0, "0 B|0 ms|2026-11-21 23:00:00 UTC"},
+			{1023, 999 * time.Millisecond, "1023 B|999 ms|2026-11-21 23:00:00 UTC"},
+			{1024, 59990 * time.Millisecond, "1.0 KiB|59.9 s|2026-11-21 23:00:59 UTC"},
+			{1<<20 - 1, time.Hour - time.Second, "1.0 MiB|59 min 59 s|2026-11-21 23:59:59 UTC"},
+			{5 << 29, 25*time.Hour + 30*time.Minute, "2.5 GiB|25 h 30 min|2026-11-23 00:30:00 UTC"},
+			{7, -time.Second, "7 B|0 ms|2026-11-21 22:59:59 UTC"},
+		} {
+			name := vault.ByHandName(started.Add(time.Duration(i) * time.Second))
+			b.put("factory/"+name+"/manifest.json", fmt.Sprintf(`{"formatVersion":1,"status":"PARTIAL","startedAt":%q,"finishedAt":%q,"assets":[{"kind":"env","name":"env","key":"1_env/env.json","size":%d}]}`,
+				started.Format(time.RFC3339Nano), started.Add(c.duration).Format(time.RFC3339Nano), c.size))
+			row := parsePage(t, b.send("GET", "/")).rows("backups")[0]
+			if !strings.HasPrefix(row, fmt.Sprintf("2026-11-22 00:00:%02d|", i)) || !strings.HasSuffix(row, "|"+c.want) {
+				t.Errorf("row %q, want %q at its end", row, c.want)
+			}
+		}
+		b.put("factory/2026-11-23/manifest.json", `{"formatVersion":1,"status":"PARTIAL"}`)
+		if row := parsePage(t, b.send("GET", "/")).rows("backups")[0]; !strings.HasSuffix(row, "|–|0 B|–|–") {
+			t.Errorf("a manifest without times: %q", row)
+		}
+	})
+
 	t.Run("has_a_policy_that_lets_nothing_in_but_its_own_style", func(t *testing.T) {
 		t.Parallel()
 		b := newConsoleBench(t)

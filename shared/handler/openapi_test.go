@@ -12,6 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/localtest"
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/handler"
 	"github.com/dataarts-backup/dataarts-backup/shared/restore"
@@ -126,6 +128,42 @@ func TestOpenAPI(t *testing.T) {
 			}
 			for _, fault := range api.faults(schema, v, "answer") {
 				t.Errorf("%s %s: %d: %s", c.method, c.target, a.Status, fault)
+			}
+		}
+	})
+
+	t.Run("describes_the_restore_function_s_answers", func(t *testing.T) {
+		t.Parallel()
+		f := newFunctions(t)
+		f.Handle(localtest.Workspace).Wipe()
+		for _, c := range []struct{ method, target, path, body string }{
+			{"GET", "/restores", "/restores", ""},
+			{"POST", "/restores", "/restores", `{"date":"latest","duplicateNamePolicy":"fail","dryRun":true}`},
+			{"POST", "/restores", "/restores", `{"date":"latest"}`},
+			{"POST", "/restores", "/restores", `{"id":"mine","date":"latest","duplicateNamePolicy":"fail"}`},
+			{"POST", "/restores", "/restores", `{"id":"mine","date":"latest","duplicateNamePolicy":"skip"}`},
+			{"GET", "/restores/mine", "/restores/{id}", ""},
+			{"GET", "/restores/none", "/restores/{id}", ""},
+			{"POST", "/restores/none/undo", "/restores/{id}/undo", ""},
+			{"EVENT", "", "", ""},
+			{"GET", "/restores/mine", "/restores/{id}", ""},
+			{"GET", "/restores", "/restores", ""},
+			{"POST", "/restores/mine/undo", "/restores/{id}/undo", ""},
+		} {
+			if c.method == "EVENT" {
+				event := functiongraph.ObjectCreatedEvent(localtest.Bucket, "restore-requests/mine.json", "", 10, midnight, localtest.Region)
+				if answer, err := f.invoke(f.restore, event); err != nil {
+					t.Fatal(answer, err)
+				}
+				continue
+			}
+			status, _, body := f.http(c.method, c.target, c.body)
+			var v any
+			if err := json.Unmarshal([]byte(body), &v); err != nil {
+				t.Fatal(err)
+			}
+			for _, fault := range api.faults(api.answer(t, c.method, c.path, status), v, "answer") {
+				t.Errorf("%s %s: %d: %s", c.method, c.target, status, fault)
 			}
 		}
 	})

@@ -34,18 +34,21 @@ func run() (code int) {
 
 	t := newTerminal(os.Stdout)
 	opts.logs = io.Writer(os.Stderr)
-	where := ""
 	if !*verbose {
 		file, err := os.CreateTemp("", "dataarts-backup-demo-*.log")
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "demo: %v\n", err)
 			return 1
 		}
-		opts.logs, where = file, file.Name()
+		opts.logs = file
+		where := file.Name()
 		defer func() {
+			info, err := file.Stat()
 			_ = file.Close()
-			if code == 0 {
+			if code == 0 || err == nil && info.Size() == 0 {
 				_ = os.Remove(where)
+			} else {
+				fmt.Fprintf(os.Stderr, "What the functions logged is in %s\n", where)
 			}
 		}()
 	}
@@ -55,9 +58,6 @@ func run() (code int) {
 			fmt.Fprintln(os.Stderr, "\ndemo: stopped")
 		} else {
 			fmt.Fprintf(os.Stderr, "\n%s %v\n", t.paint(red, "Not as promised:"), err)
-		}
-		if where != "" {
-			fmt.Fprintf(os.Stderr, "What the functions logged is in %s\n", where)
 		}
 		return 1
 	}

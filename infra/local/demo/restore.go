@@ -28,15 +28,15 @@ func (s *story) restore(ctx context.Context) error {
 	s.t.heading("Both are restored by HTTP")
 	for _, p := range s.places {
 		body := fmt.Sprintf(`{"date":"latest","workspace":"%s","duplicateNamePolicy":"overwrite"}`, p.id)
-		response, text, err := s.call(ctx, http.MethodPost, "/restores", body)
+		response, err := s.call(ctx, http.MethodPost, "/restores", body)
 		if err != nil {
 			return err
 		}
-		location := response.Header.Get("Location")
+		location := response.location
 		s.t.line("POST /restores %s", s.t.paint(faint, body))
-		s.t.line("  %s  Location: %s", s.t.paint(green, response.Status), location)
-		if response.StatusCode != http.StatusAccepted || !strings.HasPrefix(location, "/restores/") {
-			return fmt.Errorf("POST /restores was answered %s, want 202 with a Location: %s", response.Status, text)
+		s.t.line("  %s  Location: %s", s.t.paint(green, response.status), location)
+		if response.code != http.StatusAccepted || !strings.HasPrefix(location, "/restores/") {
+			return fmt.Errorf("POST /restores was answered %s, want 202 with a Location: %s", response.status, response.body)
 		}
 		asked := time.Now()
 		if err := s.follow(ctx, p, location); err != nil {
@@ -61,15 +61,15 @@ func (s *story) restore(ctx context.Context) error {
 // follow polls a restore until it is over.
 func (s *story) follow(ctx context.Context, p *place, location string) error {
 	for {
-		response, text, err := s.call(ctx, http.MethodGet, location, "")
+		response, err := s.call(ctx, http.MethodGet, location, "")
 		if err != nil {
 			return err
 		}
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("GET %s was answered %s: %s", location, response.Status, text)
+		if response.code != http.StatusOK {
+			return fmt.Errorf("GET %s was answered %s: %s", location, response.status, response.body)
 		}
 		p.report = report{}
-		if err := json.Unmarshal(text, &p.report); err != nil {
+		if err := json.Unmarshal(response.body, &p.report); err != nil {
 			return fmt.Errorf("GET %s: not JSON: %w", location, err)
 		}
 		if p.report.Status != "RUNNING" {
@@ -133,22 +133,30 @@ func number(n int) string {
 	return fmt.Sprint(n)
 }
 
+// response is the gateway's answer.
+type response struct {
+	code     int
+	status   string // with the code's words
+	location string
+	body     []byte
+}
+
 // call sends a request to the gateway.
-func (s *story) call(ctx context.Context, method, path, body string) (*http.Response, []byte, error) {
+func (s *story) call(ctx context.Context, method, path, body string) (response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, s.cloud.GatewayURL+path, strings.NewReader(body))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: %w", method, path, err)
+		return response{}, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	r.Header.Set("Content-Type", "application/json")
 	s.cloud.Authorize(r)
-	response, err := http.DefaultClient.Do(r)
+	answered, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: %w", method, path, err)
+		return response{}, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
+	defer func() { _ = answered.Body.Close() }()
+	text, err := io.ReadAll(answered.Body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s %s: %w", method, path, err)
+		return response{}, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	return response, text, nil
+	return response{answered.StatusCode, answered.Status, answered.Header.Get("Location"), text}, nil
 }
