@@ -2,6 +2,7 @@ package asset
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
@@ -39,6 +40,7 @@ func staleID(value string) string {
 type Binding struct {
 	Type   string // node type or script type: "HiveSQL", "CDMJob", "Shell"
 	Node   string // node name; empty for a script
+	Index  int    // of the node among the job's nodes, which is what tells two of one name apart; 0 for a script
 	Values []BoundValue
 }
 
@@ -46,7 +48,10 @@ type Binding struct {
 type BoundValue struct {
 	Wire  string // its name as the definition spells it
 	Value string
-	spans []rawjson.Span // where it stands in the definition
+	// Repeated marks the second and further values of one name in one node. Names are unique by the documents; where they are not, only
+	// the first can be edited by hand.
+	Repeated bool
+	span     rawjson.Span // where it stands in the definition
 }
 
 // Bindings lists what the definition of a job or script is bound to: an entry for every node of a job, one for a script, in the order in which
@@ -67,7 +72,7 @@ func Bindings(k Kind, definition []byte) []Binding {
 		var all []Binding
 		for node := range elements(definition, nodes) {
 			text := node.In(definition)
-			b := Binding{Type: rawjson.StringAt(text, "type"), Node: rawjson.StringAt(text, "name")}
+			b := Binding{Type: rawjson.StringAt(text, "type"), Node: rawjson.StringAt(text, "name"), Index: len(all)}
 			if properties, ok := rawjson.Lookup(text, "properties"); ok {
 				for property := range elements(definition, offset(properties, node.Start)) {
 					p := property.In(definition)
@@ -91,13 +96,8 @@ func (b *Binding) add(wire string, span rawjson.Span, definition []byte) {
 	if !ok {
 		return
 	}
-	for i := range b.Values {
-		if b.Values[i].Wire == wire { // given twice: one entry, edited in both places
-			b.Values[i].spans = append(b.Values[i].spans, span)
-			return
-		}
-	}
-	b.Values = append(b.Values, BoundValue{Wire: wire, Value: value, spans: []rawjson.Span{span}})
+	repeated := slices.ContainsFunc(b.Values, func(v BoundValue) bool { return v.Wire == wire })
+	b.Values = append(b.Values, BoundValue{Wire: wire, Value: value, Repeated: repeated, span: span})
 }
 
 // Rebind returns the definition with the values of its bindings changed: change is asked for each value and returns what it shall be. When a
@@ -105,21 +105,19 @@ func (b *Binding) add(wire string, span rawjson.Span, definition []byte) {
 // the text stays as it is, byte for byte.
 func Rebind(k Kind, definition []byte, change func(b Binding, v BoundValue) string) []byte {
 	var edits []rawjson.Edit
-	stale := map[string]map[string]bool{} // node name ("" for a script) to ids to drop
+	stale := map[int]map[string]bool{} // index of the node to the ids to drop
 	for _, b := range Bindings(k, definition) {
 		for _, v := range b.Values {
 			now := change(b, v)
 			if now == v.Value {
 				continue
 			}
-			for _, span := range v.spans {
-				edits = append(edits, rawjson.Edit{Span: span, New: rawjson.Quote(now)})
-			}
+			edits = append(edits, rawjson.Edit{Span: v.span, New: rawjson.Quote(now)})
 			if value, _ := Bindable(v.Wire); staleID(value) != "" {
-				if stale[b.Node] == nil {
-					stale[b.Node] = map[string]bool{}
+				if stale[b.Index] == nil {
+					stale[b.Index] = map[string]bool{}
 				}
-				stale[b.Node][staleID(value)] = true
+				stale[b.Index][staleID(value)] = true
 			}
 		}
 	}
@@ -131,21 +129,23 @@ func Rebind(k Kind, definition []byte, change func(b Binding, v BoundValue) stri
 		return definition
 	}
 	if k == Scripts {
-		return rawjson.Without(definition, func(name string) bool { return stale[""][name] })
+		return rawjson.Without(definition, func(name string) bool { return stale[0][name] })
 	}
 	return dropNodeIDs(definition, stale)
 }
 
-// dropNodeIDs removes the properties named in stale from the nodes named in it.
-func dropNodeIDs(definition []byte, stale map[string]map[string]bool) []byte {
+// dropNodeIDs removes the properties named in stale from the nodes with these indexes.
+func dropNodeIDs(definition []byte, stale map[int]map[string]bool) []byte {
 	nodes, ok := rawjson.Lookup(definition, "nodes")
 	if !ok {
 		return definition
 	}
 	var edits []rawjson.Edit
+	index := -1
 	for node := range elements(definition, nodes) {
 		text := node.In(definition)
-		ids := stale[rawjson.StringAt(text, "name")]
+		index++
+		ids := stale[index]
 		properties, ok := rawjson.Lookup(text, "properties")
 		if ids == nil || !ok {
 			continue

@@ -2,7 +2,6 @@ package asset
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -63,7 +62,7 @@ func (r Ref) FileKey(location string) (key string, ok bool) {
 
 func (r Ref) resourceStem() string {
 	stem := resourceFolder
-	if dir := strings.Trim(CleanDirectory(r.Directory), "/"); dir != "" {
+	if dir := strings.TrimPrefix(CleanDirectory(r.Directory), "/"); dir != "" {
 		stem += "/" + escapeSegments(dir)
 	}
 	return stem + "/" + Escape(r.Name)
@@ -91,7 +90,7 @@ func escapeSegments(path string) string {
 // Escape percent-encodes a name where an object key needs it. Letters, marks and digits of any script and "-", "_" and "." stand for
 // themselves, everything else is encoded byte by byte: separators, "%", spaces, what S3 and OBS advise against in keys, and what their
 // clients are known to spell in two ways. Non-ASCII letters are not encoded, because 128 Chinese characters would not fit into the 1,024
-// bytes of a key otherwise. [Unescape] is the inverse.
+// bytes of a key otherwise. Percent-decoding gives the name back.
 func Escape(name string) string {
 	if name == "." || name == ".." { // relative path segments to many stores
 		return strings.ReplaceAll(name, ".", "%2E")
@@ -109,15 +108,6 @@ func Escape(name string) string {
 		}
 	}
 	return b.String()
-}
-
-// Unescape gives back the name that [Escape] encoded.
-func Unescape(escaped string) (string, error) {
-	name, err := url.PathUnescape(escaped)
-	if err != nil {
-		return "", fmt.Errorf("key segment %q: %w", escaped, err)
-	}
-	return name, nil
 }
 
 // ParseOBSPath splits "obs://bucket/key" and its older spelling "s3a://bucket/key". ok is false for every other location.

@@ -7,7 +7,10 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Change is one place in which two JSON values differ.
@@ -18,8 +21,12 @@ type Change struct {
 }
 
 // Diff lists the places in which two JSON texts differ in meaning: order of keys, white space, escapes and the spelling of one number
-// ("1" and "1.0") do not count. Paths come in ascending order. Both texts must be JSON.
+// ("1" and "1.0") do not count. Text that is not Unicode is the same only if every byte is. Paths come in ascending order. Both texts must be JSON.
 func Diff(from, to []byte) ([]Change, error) {
+	if !bytes.Equal(from, to) && (!exact(from) || !exact(to)) {
+		// Decoding would turn both into the replacement character, and call them the same.
+		return []Change{{From: inexact, To: inexact}}, nil
+	}
 	a, err := decode(from)
 	if err != nil {
 		return nil, err
@@ -43,6 +50,46 @@ func Lost(want, have []byte) ([]Change, error) {
 	return slices.DeleteFunc(changes, func(c Change) bool {
 		return c.From == "" && !strings.HasSuffix(c.Path, "]")
 	}), nil
+}
+
+// inexact stands for a text that cannot be shown as it is.
+const inexact = `"(text that is not Unicode)"`
+
+// exact tells whether decoding keeps every character: the text is UTF-8, and no escape is half of a surrogate pair.
+func exact(text []byte) bool {
+	if !utf8.Valid(text) {
+		return false
+	}
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		r, size := escaped(text[i:])
+		if utf16.IsSurrogate(r) {
+			low, more := escaped(text[i+size:])
+			if utf16.DecodeRune(r, low) == utf8.RuneError {
+				return false
+			}
+			size += more
+		}
+		i += size - 1
+	}
+	return true
+}
+
+// escaped reads the escape at the beginning of text: its character, if it is one by number, and its length.
+func escaped(text []byte) (rune, int) {
+	if len(text) < 2 || text[0] != '\\' {
+		return 0, 0
+	}
+	if text[1] != 'u' || len(text) < 6 {
+		return 0, 2
+	}
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 32)
+	if err != nil {
+		return 0, 2
+	}
+	return rune(n), 6
 }
 
 func decode(text []byte) (any, error) {

@@ -119,6 +119,19 @@ func TestDiff_SeesMeaningNotSpelling(t *testing.T) {
 	}
 }
 
+func TestDiff_TakesNoReplacementCharacterForAnother(t *testing.T) {
+	t.Parallel()
+	for _, pair := range [][2]string{{`{"a":"\ud800"}`, `{"a":"\ufffd"}`}, {"{\"a\":\"\xe9\"}", "{\"a\":\"\xea\"}"}, {`{"a":"\udc00\ud800"}`, `{"a":"\udc00\ud801"}`}} {
+		if changes, err := rawjson.Diff([]byte(pair[0]), []byte(pair[1])); err != nil || len(changes) == 0 {
+			t.Errorf("%q and %q: %v %v", pair[0], pair[1], changes, err)
+		}
+	}
+	same := [2]string{`{"a":"\ud83d\ude00 \\ud800"}`, `{"a" : "😀 \\ud800"}`}
+	if changes, err := rawjson.Diff([]byte(same[0]), []byte(same[1])); err != nil || len(changes) > 0 {
+		t.Errorf("%q and %q: %v %v", same[0], same[1], changes, err)
+	}
+}
+
 func TestLost_IgnoresWhatAServiceAdds(t *testing.T) {
 	t.Parallel()
 	changes, err := rawjson.Lost([]byte(`{"a":{"b":1},"l":[1]}`), []byte(`{"a":{"b":1,"default":0},"l":[1,2],"id":5}`))

@@ -27,7 +27,7 @@ type Locations struct {
 func (l Locations) Reports() Reports { return Reports{Store: l.Store, Root: l.Root} }
 
 func (l Locations) leaseKey(workspace string) string {
-	return l.Root + "restores/leases/" + asset.Escape(workspace) + ".json"
+	return l.Root + "leases/restore-" + asset.Escape(workspace) + ".json"
 }
 
 // find opens the backup that a request names.
@@ -57,6 +57,9 @@ func (l Locations) folder(ctx context.Context, req Request) (*vault.Folder, erro
 			return nil, refuse("path %s is outside of obs://%s/%s, where backups lie", req.Path, l.Bucket, l.Root)
 		}
 		return vault.FolderAt(l.Store, l.Bucket, key), nil
+	}
+	if req.Source != "" && !l.PerWorkspace {
+		return nil, refuse("source is given, but BACKUP_LOCATION has no {workspace}: all backups lie in one place")
 	}
 	workspace := req.Source
 	if workspace == "" {

@@ -54,6 +54,7 @@ const (
 // Report is restores/<id>/report.json and the answer to a restore.
 type Report struct {
 	ID                  string         `json:"id"`
+	Request             *Request       `json:"request,omitempty"` // as it was asked
 	Status              Status         `json:"status"`
 	Backup              string         `json:"backup"`    // obs:// path of the folder
 	Workspace           string         `json:"workspace"` // target
@@ -82,6 +83,10 @@ type Item struct {
 	Outcome   Outcome    `json:"outcome,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
 	Changes   []Change   `json:"changes,omitempty"`
+	// WasRunning tells of a job that it ran when the restore began.
+	WasRunning bool `json:"wasRunning,omitempty"`
+	// Written tells that the service took a write, even if the outcome is failed.
+	Written bool `json:"written,omitempty"`
 }
 
 // Change is one field that differs between the live asset and what is restored. The text of a script comes as a diff of lines; the value of an
@@ -121,6 +126,37 @@ func (r *Report) final() bool {
 	return slices.Contains([]Status{Complete, Partial, Failed, Undone}, r.Status)
 }
 
+// running tells whether the restore was begun and is not over. A nil report is of no restore.
+func (r *Report) running() bool { return r != nil && r.Status == Running }
+
+// answerTo returns the answer to a request under an id that is on record: the report of a restore that is over, or a refusal if the id stands for
+// another request. It is nil where the request is to be carried out.
+func (r *Report) answerTo(req Request, fresh *Report) *Report {
+	if r == nil || (!r.running() && !r.final()) {
+		return nil
+	}
+	if r.Request != nil && !r.Request.same(req) {
+		refused := *fresh
+		refused.Message = fmt.Sprintf("id %q stands for another request already, whose restore is %s: the same id is the same restore", r.ID, r.Status)
+		return &refused
+	}
+	if r.final() {
+		return r
+	}
+	return nil
+}
+
+// refused turns the report into that of a refusal and writes it. A restore that has begun keeps what it did on record.
+func (r *Report) refused(ctx context.Context, reports Reports, prior *Report, refusal *Refusal, now func() time.Time) error {
+	finished := now().UTC()
+	r.Status, r.Message, r.FinishedAt = Failed, refusal.Error(), &finished
+	if prior.running() {
+		r.Status, r.Items, r.PlanHash = Partial, prior.Items, prior.PlanHash
+		r.Message = "it was begun and cannot be continued: " + refusal.Error()
+	}
+	return reports.Save(ctx, r)
+}
+
 // Reports keeps reports under <root>/restores/.
 type Reports struct {
 	Store store.Store
@@ -134,8 +170,8 @@ const maxReport = 256 << 20
 
 func (s Reports) key(id string) string { return s.Root + "restores/" + id + "/report.json" }
 
-// before is the key prefix of what a restore saved before it wrote.
-func (s Reports) before(id string) string { return s.Root + "restores/" + id + "/before/" }
+// folder is the key prefix of what a restore saved: "before" it wrote, or before its "undo" wrote.
+func (s Reports) folder(id, name string) string { return s.Root + "restores/" + id + "/" + name + "/" }
 
 // Load reads a report. Errors: [ErrNoReport].
 func (s Reports) Load(ctx context.Context, id string) (*Report, error) {
@@ -154,6 +190,15 @@ func (s Reports) Load(ctx context.Context, id string) (*Report, error) {
 		return nil, fmt.Errorf("read the report of restore %q: %w", id, err)
 	}
 	return &r, nil
+}
+
+// prior reads the report of a restore that may have been begun before; nil where there is none.
+func (s Reports) prior(ctx context.Context, id string) (*Report, error) {
+	r, err := s.Load(ctx, id)
+	if errors.Is(err, ErrNoReport) {
+		return nil, nil //nolint:nilnil // no restore is no error
+	}
+	return r, err
 }
 
 // Save writes a report.

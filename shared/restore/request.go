@@ -1,6 +1,8 @@
 package restore
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -102,13 +104,15 @@ func (r *Request) check() []fault {
 		}
 	}
 	if r.ID != "" && !validID(r.ID) {
-		add("id", "%q: want 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-', the first a letter or digit", r.ID)
+		add("id", "%q: want 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-', and more than dots", r.ID)
 	}
 	if r.Undo != "" {
 		if !validID(r.Undo) {
 			add("undo", "%q is no id of a restore", r.Undo)
 		}
-		if r.Path != "" || r.Date != "" || r.DuplicateNamePolicy != "" || r.Select != nil || r.Replace != nil {
+		alone := *r
+		alone.ID, alone.Undo = "", ""
+		if !alone.same(Request{}) {
 			add("undo", "stands alone: it takes back the restore that it names, whole")
 		}
 		return faults
@@ -136,8 +140,10 @@ func (r *Request) check() []fault {
 	oneOf("duplicateNamePolicy", string(r.DuplicateNamePolicy), string(Overwrite), string(Skip), string(Fail))
 	oneOf("schedules", r.Schedules, Keep, Stop, Start)
 	oneOf("targetStatus", r.TargetStatus, "SAVED", "SUBMITTED", "PRODUCTION")
-	if len(r.Approvers) > 0 && r.TargetStatus == "" {
-		add("approvers", "want targetStatus beside them: only a submission is approved")
+	for path, id := range map[string]string{"workspace": r.Workspace, "source": r.Source} {
+		if id != "" && !validID(id) {
+			add(path, "%q is no workspace id", id)
+		}
 	}
 	if r.Select != nil {
 		for i, k := range r.Select.Kinds {
@@ -171,12 +177,19 @@ func (r *Request) check() []fault {
 const latest = "latest"
 
 func validID(id string) bool {
-	if id == "" || len(id) > 64 || strings.Trim(id[:1], "._-") == "" {
+	if len(id) > 64 || strings.Trim(id, ".") == "" { // "." and ".." are not names of folders
 		return false
 	}
 	return strings.IndexFunc(id, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-", c))
 	}) < 0
+}
+
+// same tells whether two requests ask for the same.
+func (r *Request) same(other Request) bool {
+	a, errA := json.Marshal(r)
+	b, errB := json.Marshal(other)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 
 // schedules is what to do with schedules, Keep where nothing is said.

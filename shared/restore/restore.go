@@ -19,6 +19,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/lease"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 // Reader reads a workspace, as the DataArts Factory API gives it.
@@ -30,13 +31,19 @@ type Reader interface {
 	Env(ctx context.Context) (json.RawMessage, error)
 }
 
+// Scheduler tells and changes whether jobs run.
+type Scheduler interface {
+	// JobStatus is the status of a real-time job, which listings leave out.
+	JobStatus(ctx context.Context, name string) (string, error)
+	StartJob(ctx context.Context, name string) error
+	StopJob(ctx context.Context, name string) error
+}
+
 // Writer writes a workspace. A write whose answer was lost ends in factory.ErrUnknownOutcome unless it may simply be repeated.
 type Writer interface {
 	Create(ctx context.Context, kind asset.Kind, definition json.RawMessage) (id string, err error)
 	Update(ctx context.Context, ref asset.Ref, id string, definition json.RawMessage) error
 	PutEnv(ctx context.Context, params json.RawMessage) error
-	StartJob(ctx context.Context, name string) error
-	StopJob(ctx context.Context, name string) error
 }
 
 // Remover deletes assets. Only an undo does that. Errors: factory.ErrNotFound.
@@ -48,6 +55,7 @@ type Remover interface {
 type Workspace interface {
 	Reader
 	Writer
+	Scheduler
 	Remover
 }
 
@@ -59,6 +67,8 @@ type Options struct {
 	Now         func() time.Time          // default time.Now
 	Sleep       func(ctx context.Context, d time.Duration) error
 	Lease       lease.Options // how restores into one workspace keep apart
+
+	check func(context.Context) error // of a lease that is held already
 }
 
 func (opts Options) withDefaults() Options {
@@ -86,42 +96,39 @@ func refuse(format string, args ...any) error {
 // Run plans and, unless it is a dry run, applies a restore. The request has been checked; its id is set. The report is what is to be answered
 // however the restore ended: it is COMPLETE, PLANNED, PARTIAL or, after a refusal, FAILED with a nil error. An error means an interruption:
 // the report says RUNNING, or FAILED where nothing was written yet, and the same request continues the restore.
+//
+// The same id is the same restore: one that is over is answered with its report, and another request under a used id is refused without
+// touching what is on record.
 func Run(ctx context.Context, req Request, opts Options) (*Report, error) {
 	opts = opts.withDefaults()
 	reports := opts.Locations.Reports()
-	report := &Report{ID: req.ID, Status: Failed, Workspace: req.Workspace, DuplicateNamePolicy: req.DuplicateNamePolicy,
+	report := &Report{ID: req.ID, Status: Failed, Request: &req, Workspace: req.Workspace, DuplicateNamePolicy: req.DuplicateNamePolicy,
 		Backup: req.Path, StartedAt: opts.Now().UTC(), Counts: map[string]int{}, Items: []Item{}}
-	prior, err := reports.Load(ctx, req.ID)
-	switch {
-	case errors.Is(err, ErrNoReport):
-		prior = nil
-	case err != nil:
+	prior, err := reports.prior(ctx, req.ID)
+	if err != nil {
 		return report, err
-	case prior.final():
-		return prior, nil
-	case prior.Status == Running:
-		report.StartedAt = prior.StartedAt
+	}
+	if known := prior.answerTo(req, report); known != nil {
+		return known, nil
 	}
 	err = run(ctx, req, opts, report, prior)
+	if known, ok := errors.AsType[*knownReport](err); ok {
+		return known.report, nil
+	}
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		report.Status, report.Message = Failed, refusal.Error()
-		err = nil
+		err = report.refused(ctx, reports, prior, refusal, opts.Now)
 	}
 	if err != nil {
 		report.Message = "interrupted: " + err.Error()
-		logReport(ctx, report, err)
-		return report, err
 	}
-	if report.Status != Planned {
-		finished := opts.Now().UTC()
-		report.FinishedAt = &finished
-	}
-	if err := reports.Save(ctx, report); err != nil {
-		return report, err
-	}
-	logReport(ctx, report, nil)
-	return report, nil
+	logReport(ctx, report, err)
+	return report, err
 }
+
+// knownReport ends a run that finds, once it holds the lease, that another run has finished this restore.
+type knownReport struct{ report *Report }
+
+func (*knownReport) Error() string { return "the restore is over" }
 
 func logReport(ctx context.Context, r *Report, err error) {
 	event := zerolog.Ctx(ctx).Info()
@@ -132,7 +139,12 @@ func logReport(ctx context.Context, r *Report, err error) {
 		Str("status", string(r.Status)).Int("done", r.Progress.Done).Int("total", r.Progress.Total).Msg(r.Message)
 }
 
-func run(ctx context.Context, req Request, opts Options, report *Report, prior *Report) error {
+func run(ctx context.Context, req Request, opts Options, report, prior *Report) error {
+	if prior.running() {
+		// What "latest" or a location mean may have changed since; what was begun goes on.
+		req.Path, req.Date, req.Source, req.Workspace = prior.Backup, "", "", prior.Workspace
+		report.StartedAt, report.Workspace = prior.StartedAt, prior.Workspace
+	}
 	backup, err := opts.Locations.find(ctx, req)
 	if err != nil {
 		return err
@@ -141,40 +153,84 @@ func run(ctx context.Context, req Request, opts Options, report *Report, prior *
 	if report.Workspace == "" {
 		report.Workspace = backup.Manifest.Workspace.ID
 	}
-	target := opts.Workspace(report.Workspace)
+	reports := opts.Locations.Reports()
 	if req.DryRun {
-		p, err := makePlan(ctx, req, opts, backup, target, nil)
+		p, err := makePlan(ctx, planning{request: req, backup: backup, target: opts.Workspace(report.Workspace), concurrency: opts.Concurrency})
 		if err != nil {
 			return err
 		}
 		p.describe(report)
 		report.Status, report.Message = Planned, p.message()
-		return nil
+		return reports.Save(ctx, report)
 	}
-	hold, err := lease.Acquire(ctx, opts.Locations.Store, opts.Locations.leaseKey(report.Workspace), opts.Lease)
+	return underLease(ctx, opts, report.Workspace, func(ctx context.Context, check func(context.Context) error) error {
+		// Another run may have done it all while this one waited for the lease.
+		now, err := reports.prior(ctx, req.ID)
+		if err != nil {
+			return err
+		}
+		if known := now.answerTo(*report.Request, report); known != nil {
+			return &knownReport{known}
+		}
+		if now.running() && !prior.running() {
+			return run(ctx, req, opts.holding(check), report, now)
+		}
+		return apply(ctx, req, opts, report, now, backup, check)
+	})
+}
+
+// apply plans and writes under the lease.
+func apply(ctx context.Context, req Request, opts Options, report, prior *Report, backup *vault.Backup, check func(context.Context) error) error {
+	target := opts.Workspace(report.Workspace)
+	p, err := makePlan(ctx, planning{request: req, backup: backup, target: target, concurrency: opts.Concurrency, prior: prior})
 	if err != nil {
-		return fmt.Errorf("keep other restores away from workspace %s: %w", report.Workspace, err)
+		return err
 	}
-	defer release(ctx, hold)
-	ctx = hold.Context()
-	p, err := makePlan(ctx, req, opts, backup, target, prior)
-	if err != nil {
-		return because(ctx, err)
-	}
-	if req.PlanHash != "" && req.PlanHash != p.hash && prior == nil {
+	if req.PlanHash != "" && req.PlanHash != p.hash && !prior.running() {
 		return refuse("the plan is no longer the one with hash %s: the backup or the workspace has changed since; the plan now has hash %s", req.PlanHash, p.hash)
 	}
 	p.describe(report)
-	a := &applying{plan: p, target: target, opts: opts, req: req, report: report}
-	return because(ctx, a.run(ctx))
+	a := &applying{plan: p, target: target, opts: opts, req: req, report: report, check: check}
+	if err := a.run(ctx); err != nil {
+		return err
+	}
+	finished := opts.Now().UTC()
+	report.FinishedAt = &finished
+	if err := check(ctx); err != nil {
+		return err
+	}
+	return opts.Locations.Reports().Save(ctx, report)
 }
 
-// because prefers the reason why the context ended over "context canceled".
-func because(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); err != nil && cause != nil && errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%w (%w)", cause, err)
+// underLease runs fn while no other restore or undo works on the workspace. check asks the store whether that still holds; it belongs right before
+// a step that cannot be taken back.
+func underLease(ctx context.Context, opts Options, workspace string, fn func(ctx context.Context, check func(context.Context) error) error) error {
+	if opts.check != nil { // held by the caller already
+		return fn(ctx, opts.check)
+	}
+	hold, err := lease.Acquire(ctx, opts.Locations.Store, opts.Locations.leaseKey(workspace), opts.Lease)
+	if err != nil {
+		return fmt.Errorf("keep other restores away from workspace %s: %w", workspace, err)
+	}
+	defer func() {
+		// The restore's own context may be over; the lease has to go all the same.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := hold.Release(ctx); err != nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("the lease was not released; the next restore waits until it is stale")
+		}
+	}()
+	err = fn(hold.Context(), hold.Check)
+	if cause := context.Cause(hold.Context()); err != nil && cause != nil && errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w (%w)", cause, err) // the reason rather than "context canceled"
 	}
 	return err
+}
+
+// holding returns options for work under a lease that is held already.
+func (opts Options) holding(check func(context.Context) error) Options {
+	opts.check = check
+	return opts
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -24,24 +24,26 @@ type Document struct {
 type Entry struct {
 	Job    string
 	Node   string
+	Index  int // of the node in its job
 	Script string
-	Values []asset.BoundValue
+	Values []asset.BoundValue // each name once
 }
 
 // Add lists the bindings of an asset. Call it in manifest order.
 func (d *Document) Add(ref asset.Ref, bindings []asset.Binding) {
 	for _, b := range bindings {
+		values := slices.DeleteFunc(slices.Clone(b.Values), func(v asset.BoundValue) bool { return v.Repeated })
 		switch ref.Kind {
 		case asset.Jobs:
 			if d.Jobs == nil {
 				d.Jobs = map[string][]Entry{}
 			}
-			d.Jobs[b.Type] = append(d.Jobs[b.Type], Entry{Job: ref.Name, Node: b.Node, Values: b.Values})
+			d.Jobs[b.Type] = append(d.Jobs[b.Type], Entry{Job: ref.Name, Node: b.Node, Index: b.Index, Values: values})
 		case asset.Scripts:
 			if d.Scripts == nil {
 				d.Scripts = map[string][]Entry{}
 			}
-			d.Scripts[b.Type] = append(d.Scripts[b.Type], Entry{Script: ref.Name, Values: b.Values})
+			d.Scripts[b.Type] = append(d.Scripts[b.Type], Entry{Script: ref.Name, Values: values})
 		}
 	}
 }
