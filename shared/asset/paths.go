@@ -2,8 +2,8 @@ package asset
 
 import "github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 
-// RewriteOBSPaths returns the definition with every OBS path that change alters: the files that a resource points to and the path that a job writes
-// its logs to. The rest of the text stays as it is.
+// RewriteOBSPaths returns the definition with every OBS path that change alters: the files that a resource points to, the path that a job writes its
+// logs to, and properties of nodes that are an OBS path as a whole (resourcePath, input, output, path). The rest of the text stays as it is.
 func RewriteOBSPaths(k Kind, definition []byte, change func(path string) string) []byte {
 	var spans []rawjson.Span
 	switch k {
@@ -28,6 +28,16 @@ func RewriteOBSPaths(k Kind, definition []byte, change func(path string) string)
 		if span, ok := rawjson.Lookup(definition, "logPath"); ok {
 			spans = append(spans, span)
 		}
+		if nodes, ok := rawjson.Lookup(definition, "nodes"); ok {
+			for node := range elements(definition, nodes) {
+				properties, _ := rawjson.Find(node.In(definition), "properties")
+				for property := range elements(definition, offset(properties, node.Start)) {
+					if value, ok := rawjson.Lookup(property.In(definition), "value"); ok {
+						spans = append(spans, offset(value, property.Start))
+					}
+				}
+			}
+		}
 	}
 	return rewrite(definition, spans, change)
 }
@@ -51,7 +61,7 @@ func RewriteTimeZones(definition []byte, change func(zone string) string) []byte
 func rewrite(definition []byte, spans []rawjson.Span, change func(string) string) []byte {
 	var edits []rawjson.Edit
 	for _, span := range spans {
-		if old, ok := rawjson.String(span.In(definition)); ok {
+		if old, ok := rawjson.String(span.In(definition)); ok && old != "" {
 			if now := change(old); now != old {
 				edits = append(edits, rawjson.Edit{Span: span, New: rawjson.Quote(now)})
 			}

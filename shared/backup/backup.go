@@ -133,6 +133,9 @@ func run(ctx context.Context, source Workspace, v *vault.Vault, folder *vault.Fo
 		return lost(ctx, err)
 	}
 	res.Status, res.Counts, res.Drift, res.Missing = m.Status, m.Counts, m.Drift, m.Missing
+	if !t.settled() {
+		zerolog.Ctx(ctx).Warn().Str("operation", "backup").Str("path", folder.Path()).Msg("the workspace did not come to rest while it was listed")
+	}
 	if m.Status != vault.Complete {
 		return &Incomplete{Missing: m.Missing}
 	}
@@ -154,8 +157,11 @@ func existing(ctx context.Context, folder *vault.Folder, workspace vault.Workspa
 	if errors.Is(err, vault.ErrIncomplete) {
 		return false, nil
 	}
-	if err != nil {
+	if errors.Is(err, vault.ErrUnproved) || errors.Is(err, vault.ErrMalformed) {
 		return false, fmt.Errorf("a backup of this date is there, but cannot be trusted: %w", err)
+	}
+	if err != nil {
+		return false, err
 	}
 	if other := b.Manifest.Workspace.ID; other != workspace.ID {
 		return false, fmt.Errorf("%s holds a backup of workspace %s: give every workspace a location of its own", folder.Path(), other)

@@ -19,8 +19,11 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
-// rounds is how often assets that change while the backup runs are read again before it is left at that. Each round ends with a listing.
+// rounds is how often everything is listed at most: once to begin with, once to see what has changed meanwhile, and once more if something has.
 const rounds = 3
+
+// attempts is in how many rounds an asset that could not be read is tried. The client has tried several times in each.
+const attempts = 2
 
 // taking is one backup under way.
 type taking struct {
@@ -28,8 +31,9 @@ type taking struct {
 	writer *vault.Writer
 	opts   Options
 
-	assets      map[asset.Ref]*entry // by identity; while assets are fetched, each worker touches its own entry only
-	totals      map[asset.Kind]factory.Listing
+	assets      map[asset.Ref]*entry           // by identity; while assets are fetched, each worker touches its own entry only
+	totals      map[asset.Kind]factory.Listing // of the last listing
+	seen        map[asset.Kind]bool            // kinds that were listed whole at least once
 	env         []byte
 	envCount    int
 	unsupported []vault.Unsupported
@@ -44,6 +48,7 @@ type entry struct {
 	bindings []asset.Binding
 	err      error // why the definition is not stored
 	done     bool  // stored as it was at row
+	tried    int   // in how many rounds reading it failed
 	listed   int   // the last round that listed it
 }
 
@@ -61,7 +66,7 @@ func listed() []asset.Kind { return []asset.Kind{asset.Resources, asset.Scripts,
 
 // read lists, reads and stores until a listing shows nothing new, or until the rounds are used up.
 func (t *taking) read(ctx context.Context) error {
-	t.drift = map[asset.Ref]vault.Drift{}
+	t.drift, t.seen = map[asset.Ref]vault.Drift{}, map[asset.Kind]bool{}
 	if err := t.readEnv(ctx); err != nil {
 		return err
 	}
@@ -99,20 +104,22 @@ func (t *taking) readEnv(ctx context.Context) error {
 		return nil
 	}
 	ref := asset.Ref{Kind: asset.Env, Name: asset.EnvName}
-	e := &entry{row: row{ref: ref}, err: err}
-	t.assets[ref] = e
+	t.assets[ref] = &entry{row: row{ref: ref}}
+	return t.keepEnv(ctx, params, err)
+}
+
+// keepEnv stores a reading of the environment variables, unless it is one that could not be given back.
+func (t *taking) keepEnv(ctx context.Context, params []byte, err error) error {
+	e := t.assets[asset.Ref{Kind: asset.Env, Name: asset.EnvName}]
+	var list *asset.Variables
+	if err == nil {
+		list, err = asset.ParseVariables(params)
+	}
 	if err != nil {
+		e.err, e.done = err, false
 		return fatal(ctx, err)
 	}
-	list, ok := rawjson.Lookup(params, "params")
-	if !ok {
-		e.err = errors.New(`the API's answer has no "params"`)
-		return nil
-	}
-	for range rawjson.Elements(list.In(params)) {
-		t.envCount++
-	}
-	t.env = params
+	t.env, t.envCount = params, len(list.Names())
 	return t.store(ctx, e, params)
 }
 
@@ -122,21 +129,14 @@ func (t *taking) again(ctx context.Context) error {
 		return nil
 	}
 	params, err := t.source.Env(ctx)
-	if err != nil || slices.Equal(params, t.env) {
-		return fatal(ctx, err)
-	}
-	if changes, err := rawjson.Diff(t.env, params); err == nil && len(changes) == 0 {
-		return nil
-	}
-	ref := asset.Ref{Kind: asset.Env, Name: asset.EnvName}
-	t.drift[ref] = vault.Drift{Kind: asset.Env, Name: asset.EnvName, Change: "changed"}
-	t.envCount = 0
-	if list, ok := rawjson.Lookup(params, "params"); ok {
-		for range rawjson.Elements(list.In(params)) {
-			t.envCount++
+	if err == nil {
+		changes, diffErr := rawjson.Diff(t.env, params)
+		if diffErr == nil && len(changes) == 0 {
+			return nil
 		}
+		t.drift[asset.Ref{Kind: asset.Env, Name: asset.EnvName}] = vault.Drift{Kind: asset.Env, Name: asset.EnvName, Change: "changed"}
 	}
-	return t.store(ctx, t.assets[ref], params)
+	return t.keepEnv(ctx, params, err)
 }
 
 // list lists every kind and returns the assets that are new or have changed since they were read. A kind that cannot be listed is noted
@@ -165,6 +165,7 @@ func (t *taking) list(ctx context.Context, round int) ([]*entry, error) {
 			}
 		}
 		t.totals[kind] = listing
+		t.seen[kind] = t.seen[kind] || err == nil
 	}
 	if len(failures) == len(listed()) {
 		return nil, fmt.Errorf("nothing could be listed: %w", errors.Join(failures...))
@@ -187,15 +188,15 @@ func (t *taking) note(r factory.Row, round int) *entry {
 	case !known:
 		e = &entry{}
 		t.assets[id] = e
-		if round > 0 {
+		if t.seen[r.Ref.Kind] {
 			t.drifted(r.Ref, "appeared")
 		}
 	case e.row.fingerprint != now.fingerprint:
 		t.drifted(r.Ref, "changed")
-		e.done = false
+		e.done, e.tried = false, 0
 	}
 	e.row, e.listed = now, round
-	if e.done {
+	if e.done || e.tried >= attempts {
 		return nil
 	}
 	return e
@@ -234,6 +235,7 @@ func (t *taking) fetch(ctx context.Context, todo []*entry) error {
 			definition, err := t.source.Get(ctx, e.row.ref, e.row.id)
 			if err != nil {
 				e.err = err
+				e.tried++
 				return fatal(ctx, err)
 			}
 			return t.store(ctx, e, definition)
@@ -256,6 +258,10 @@ func (t *taking) store(ctx context.Context, e *entry, definition []byte) error {
 	}
 	kept := asset.Stored(ref.Kind, definition)
 	stored, err := t.writer.Put(ctx, ref, kept)
+	if errors.Is(err, vault.ErrUnstorable) {
+		e.err, e.tried = err, attempts
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -308,7 +314,7 @@ func (t *taking) manifest(ctx context.Context, v *vault.Vault, folder *vault.Fol
 		FormatVersion: vault.FormatVersion, BackupDate: folder.Name[:len("2006-01-02")], Workspace: t.opts.Workspace,
 		ProjectID: t.opts.ProjectID, Region: t.opts.Region, Tool: t.opts.Tool,
 		StartedAt: started.UTC(), FinishedAt: t.opts.Now().UTC(), Status: vault.Complete,
-		Totals: map[asset.Kind]int{asset.Env: t.envCount}, Counts: map[asset.Kind]int{},
+		Totals: map[asset.Kind]int{asset.Env: t.envCount}, Counts: map[asset.Kind]int{asset.Env: 0, asset.Resources: 0, asset.Scripts: 0, asset.Jobs: 0},
 		Missing: t.unlisted, Unsupported: t.unsupported,
 	}
 	for _, kind := range listed() {
@@ -333,9 +339,9 @@ func (t *taking) manifest(ctx context.Context, v *vault.Vault, folder *vault.Fol
 		m.Counts[asset.Env] = t.envCount
 	}
 	for _, kind := range listed() {
-		if short := m.Totals[kind] - known[kind]; short > 0 && !t.couldNotList(kind) {
+		if short := max(m.Totals[kind]-known[kind], t.totals[kind].Missing()); short > 0 && !t.couldNotList(kind) {
 			m.Missing = append(m.Missing, vault.Missing{Kind: kind, Count: short,
-				Reason: fmt.Sprintf("the API claims %d %s and lists %d", m.Totals[kind], kind, known[kind])})
+				Reason: fmt.Sprintf("the API claims %d %s and lists %d", m.Totals[kind], kind, m.Totals[kind]-short)})
 		}
 	}
 	for _, d := range t.drift {
@@ -350,13 +356,11 @@ func (t *taking) manifest(ctx context.Context, v *vault.Vault, folder *vault.Fol
 	if len(m.Missing) > 0 {
 		m.Status = vault.Partial
 	}
-	previous, err := v.Latest(ctx, folder.Name)
-	switch {
-	case errors.Is(err, vault.ErrUnproved):
-		// The day before does not hold; that is no reason to have none of today. verify tells.
-	case err != nil:
+	previous, err := v.Before(ctx, folder.Name)
+	if err != nil {
 		return nil, fmt.Errorf("find the backup before this one: %w", err)
-	case previous != nil:
+	}
+	if previous != nil {
 		m.Previous = &vault.Previous{Path: previous.Folder().Path() + "manifest.json", SHA256: previous.ManifestSHA256}
 	}
 	t.bind(m)
@@ -382,7 +386,7 @@ func fatal(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil || errors.Is(err, factory.ErrUnauthorized) || factory.IsCode(err, factory.CodeNoWorkspace) {
+	if ctx.Err() != nil || errors.Is(err, factory.ErrUnauthorized) || errors.Is(err, context.DeadlineExceeded) || factory.IsCode(err, factory.CodeNoWorkspace) {
 		return err
 	}
 	return nil

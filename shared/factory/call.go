@@ -3,6 +3,7 @@ package factory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -66,7 +67,8 @@ type failure struct {
 }
 
 // do sends the call until it succeeds, fails for good, or the attempts or ctx are used up. It returns an *Error, or the bare
-// error inside a callbackError.
+// error inside a callbackError. The *Error is also what ended ctx where ctx is the reason to give up, and
+// context.DeadlineExceeded where ctx would end before the next attempt.
 func (c *Client) do(ctx context.Context, q *call) error {
 	unknown := false
 	for attempt := 1; ; attempt++ {
@@ -86,18 +88,36 @@ func (c *Client) do(ctx context.Context, q *call) error {
 		f.err.Attempts = attempt
 		f.err.unknown = unknown
 		f.err.transient = f.outcome != refused
-		if f.outcome == refused || f.outcome == lost && q.effect == once ||
-			attempt >= c.options.MaxAttempts || ctx.Err() != nil {
+		if f.outcome == refused || f.outcome == lost && q.effect == once || attempt >= c.options.MaxAttempts {
 			return f.err
 		}
-		deadline, ok := ctx.Deadline()
-		if ok && c.options.Now().Add(f.pause).After(deadline) || f.pause > maxPause {
-			return f.err // Waiting would use up what is left of the time, for nothing.
+		if err := c.pause(ctx, f); err != nil {
+			f.err.interrupt(err)
+			return f.err
 		}
-		if !f.paused && c.options.Sleep(ctx, f.pause) != nil {
+		if f.pause > maxPause {
 			return f.err
 		}
 	}
+}
+
+// pause waits before the next attempt, unless the pacer does it or the pause is longer than any is waited for. Its error says
+// that ctx has ended, or will before the pause does: waiting would use up what is left of the time, for nothing.
+func (c *Client) pause(ctx context.Context, f *failure) error {
+	if ctx.Err() != nil {
+		return withContext(ctx, ctx.Err())
+	}
+	if deadline, ok := ctx.Deadline(); ok && c.options.Now().Add(f.pause).After(deadline) {
+		return fmt.Errorf("the next attempt would have to wait %s, which is too long: %w",
+			f.pause.Round(time.Millisecond), context.DeadlineExceeded)
+	}
+	if f.paused || f.pause > maxPause {
+		return nil
+	}
+	if err := c.options.Sleep(ctx, f.pause); err != nil {
+		return withContext(ctx, err)
+	}
+	return nil
 }
 
 // attempt sends the call once. err is for a failure that ends the call and is no *Error.
@@ -130,7 +150,7 @@ func (c *Client) attempt(ctx context.Context, q *call, number int) (f *failure, 
 
 	response, err := c.send(ctx, request)
 	if err != nil {
-		f = q.fail(lost, withContext(ctx, err))
+		f = q.fail(lost, c.ofAttempt(ctx, err))
 		f.pause = c.backoff(number)
 		switch {
 		case untrusted(err):
@@ -162,7 +182,7 @@ func (c *Client) attempt(ctx context.Context, q *call, number int) (f *failure, 
 		case errors.As(err, &final):
 			f = q.fail(refused, final.error)
 		default:
-			f = q.fail(lost, withContext(ctx, err))
+			f = q.fail(lost, c.ofAttempt(ctx, err))
 		}
 	} else {
 		body, _ := io.ReadAll(io.LimitReader(response.body, 64<<10)) // What was read before an error is good enough for a message.

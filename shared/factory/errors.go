@@ -1,6 +1,7 @@
 package factory
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,6 +32,11 @@ var (
 const CodeNoWorkspace = "DLF.0819"
 
 // Error is a call that failed.
+//
+// It is also context.DeadlineExceeded or context.Canceled, for errors.Is, when the caller's context kept the call from going
+// on, and says nothing about the asset then. So is a call that gave up because a pause before its next attempt would have
+// lasted past the context's deadline, while the context itself has not ended yet. The time limits of single attempts are
+// neither. A write may be ErrUnknownOutcome besides.
 type Error struct {
 	Operation  string // what was being done: "create job", "list scripts"
 	Asset      string // the asset's name, a resource's with its directory; empty for listings and environment variables
@@ -42,7 +48,7 @@ type Error struct {
 	Err        error  // what went wrong where it was not the service's answer: network, context, malformed body
 
 	unknown   bool // a write that may have been applied
-	transient bool // the kind of failure that may pass
+	transient bool // the kind of failure that may pass while the call has time left
 }
 
 // Error names the operation, the asset, the code, the status and the request id.
@@ -81,6 +87,21 @@ func (e *Error) Error() string {
 
 // Unwrap returns what went wrong below, if it was not the service's answer.
 func (e *Error) Unwrap() error { return e.Err }
+
+// interrupt adds why the call could not go on. It keeps what the last attempt said.
+func (e *Error) interrupt(reason error) {
+	e.transient = false
+	if e.Err == nil {
+		e.Err = reason
+		return
+	}
+	for _, end := range []error{context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(reason, end) && errors.Is(e.Err, end) {
+			return // An attempt that the context broke off says so itself.
+		}
+	}
+	e.Err = fmt.Errorf("%w; %w", e.Err, reason)
+}
 
 // Is says whether the error is one of the sentinels of this package.
 func (e *Error) Is(target error) bool {

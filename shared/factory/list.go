@@ -14,13 +14,13 @@ type Listing struct {
 	// Total is how many assets the API said there are when it was last asked; for jobs, batch and real-time together.
 	Total int
 	// Unique is how many different assets the API showed of that total. When it is less than Total, the API claims
-	// assets that it does not list.
+	// assets that it does not list; when it is more, the total is too low.
 	Unique int
 	// Pages is how many pages were read, those of repeated passes included.
 	Pages int
 	// Settled says that the last pass found the total unchanging and exactly that many assets, in pages that joined
-	// wherever that can be seen. When it is false although nothing is missing, the workspace was edited meanwhile or the
-	// API lists in no fixed order.
+	// wherever that can be seen. When it is false although nothing is missing, the workspace was edited meanwhile, the
+	// API lists in no fixed order, or its total is too low.
 	Settled bool
 }
 

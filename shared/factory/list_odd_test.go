@@ -56,17 +56,54 @@ func TestWorkspace_List_OddServers(t *testing.T) {
 		}
 	})
 
-	t.Run("a total that is too low loses nothing", func(t *testing.T) {
-		t.Parallel()
+	for _, lie := range []struct{ scripts, total int }{
+		{250, 100}, {250, 200}, {101, 100}, {201, 200}, {400, 300}, // a full page meets the total where pages are counted
+		{250, 101}, {350, 200}, {350, 299}, // and where records are counted
+		{250, 150}, {350, 90}, {350, 1}, {350, 0}, {50, 30}, // the total is met in the middle of a page
+	} {
 		for _, records := range []bool{false, true} {
-			c := newCloud(t, dataarts.Switches{TotalDelta: -260, RecordOffsets: records})
-			for _, name := range numbered(350) {
-				c.put(t, asset.Scripts, script(name))
+			t.Run(fmt.Sprintf("a total of %d for %d scripts loses nothing, record offsets %t", lie.total, lie.scripts, records), func(t *testing.T) {
+				t.Parallel()
+				c := newCloud(t, dataarts.Switches{TotalDelta: lie.total - lie.scripts, RecordOffsets: records})
+				for _, name := range numbered(lie.scripts) {
+					c.put(t, asset.Scripts, script(name))
+				}
+				found, listing := names(t, c.workspace, asset.Scripts)
+				slices.Sort(found)
+				if diff := cmp.Diff(numbered(lie.scripts), found); diff != "" {
+					t.Error(diff)
+				}
+				if listing.Settled || listing.Total != lie.total || listing.Unique != lie.scripts || listing.Missing() != 0 {
+					t.Errorf("listing: %+v", listing)
+				}
+			})
+		}
+	}
+
+	t.Run("a last page repeated past the end is read once more and believed", func(t *testing.T) {
+		t.Parallel()
+		w, _ := answering(t, func(rw http.ResponseWriter, r *http.Request) {
+			offset, limit := parameters(r)
+			offset = min(offset, 1) * limit
+			rows(rw, 200, between(offset, offset+limit, 200))
+		})
+		found, listing := names(t, w, asset.Scripts)
+		if len(found) != 200 || !listing.Settled || listing.Pages != 3 {
+			t.Errorf("%d found, %+v", len(found), listing)
+		}
+	})
+
+	t.Run("a service that ignores the limit is never asked for more than the limit", func(t *testing.T) {
+		t.Parallel()
+		w, _ := answering(t, func(rw http.ResponseWriter, r *http.Request) {
+			if _, limit := parameters(r); limit > 100 {
+				t.Errorf("limit %d", limit)
 			}
-			found, listing := names(t, c.workspace, asset.Scripts)
-			if len(found) != 350 || listing.Settled {
-				t.Errorf("record offsets %t: %d found, %+v", records, len(found), listing)
-			}
+			rows(rw, 300, between(0, 300, 300))
+		})
+		found, listing := names(t, w, asset.Scripts)
+		if len(found) != 300 || !listing.Settled || listing.Pages != 2 {
+			t.Errorf("%d found, %+v", len(found), listing)
 		}
 	})
 

@@ -39,7 +39,7 @@ func newPacer(perSecond float64, now func() time.Time, sleep func(context.Contex
 }
 
 // wait returns when the caller may send one request, with the wave in which it is sent. It fails when ctx ends, or at once
-// when the API's pause lasts longer than ctx.
+// with ErrThrottled and context.DeadlineExceeded when the API's pause lasts longer than ctx.
 func (p *pacer) wait(ctx context.Context) (wave int, err error) {
 	for {
 		if ctx.Err() != nil {
@@ -48,8 +48,8 @@ func (p *pacer) wait(ctx context.Context) (wave int, err error) {
 		now := p.now()
 		until, slot, reservation := p.reserve(now)
 		if deadline, ok := ctx.Deadline(); ok && until.After(deadline) {
-			return 0, fmt.Errorf("%w: the service asked for a pause until %s, which is too late",
-				ErrThrottled, until.UTC().Format(time.RFC3339))
+			return 0, fmt.Errorf("%w: the service asked for a pause until %s, which is too late: %w",
+				ErrThrottled, until.UTC().Format(time.RFC3339), context.DeadlineExceeded)
 		}
 		if slot > 0 {
 			if err := p.sleep(ctx, slot); err != nil {

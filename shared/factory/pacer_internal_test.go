@@ -165,7 +165,8 @@ func TestPacer(t *testing.T) {
 			}
 			p.throttled(1, 40*time.Second)
 			started = time.Now()
-			if _, err := p.wait(ctx); !errors.Is(err, ErrThrottled) || time.Since(started) != 0 {
+			if _, err := p.wait(ctx); !errors.Is(err, ErrThrottled) || !errors.Is(err, context.DeadlineExceeded) ||
+				ctx.Err() != nil || time.Since(started) != 0 {
 				t.Errorf("%v after %s", err, time.Since(started))
 			}
 		})

@@ -183,6 +183,36 @@ func withContext(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", ctx.Err(), cause)
 }
 
+// ofAttempt is the error of one attempt as the caller may see it: the reason why ctx ended, if it has, and else nothing that
+// looks as if it had.
+func (c *Client) ofAttempt(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return withContext(ctx, err)
+	}
+	if deadline, ok := ctx.Deadline(); ok && c.options.Now().After(deadline) {
+		return err // The dialer keeps the deadline of ctx with a timer of its own, which may be the first.
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return attemptError{err}
+	}
+	return err
+}
+
+// attemptError is an error that came from a time limit of one attempt. net and net/http have theirs match
+// context.DeadlineExceeded, and what a limit of this package breaks off match context.Canceled; callers would take that for
+// the end of their own context. There is no Unwrap, which would let them match again.
+type attemptError struct{ err error }
+
+func (e attemptError) Error() string { return e.err.Error() }
+
+// Is matches what the error matches, but for the ends of a context.
+func (e attemptError) Is(target error) bool {
+	return target != context.DeadlineExceeded && target != context.Canceled && errors.Is(e.err, target)
+}
+
+// As finds what the error holds.
+func (e attemptError) As(target any) bool { return errors.As(e.err, target) }
+
 // neverSent says whether an error of the transport proves that the request has not left: no connection was made.
 func neverSent(err error) bool {
 	var op *net.OpError

@@ -19,7 +19,10 @@ import (
 //     which it is;
 //   - a page may be shorter than its limit although more follows;
 //   - rows move from page to page when somebody adds or deletes an asset meanwhile, and an asset may so be skipped; so the
-//     total has to stay the same in all pages and to be met exactly, or the whole is listed again.
+//     total has to stay the same in all pages and to be met exactly, or the whole is listed again;
+//   - a total may be too low; so a total that is met ends the listing only after a page that is not full, or one that brings
+//     nothing new. When the true total is met by a full last page this costs one more page, an empty one or, where offset
+//     counts records, one that repeats the last row (after a first page alone: all rows but the first).
 type series struct {
 	client  *Client
 	base    call
@@ -99,18 +102,19 @@ func (s *series) walk(ctx context.Context) (pass, error) {
 	firstPage, err := s.first(ctx)
 	p.total = firstPage.total
 	add(firstPage)
-	if err != nil || firstPage.rows == 0 || len(p.keys) == p.total || firstPage.rows < s.limit && firstPage.rows >= p.total {
+	if err != nil || firstPage.rows == 0 || firstPage.rows < s.limit && firstPage.rows >= p.total {
 		return p, err
 	}
-	// What a page gives although more should follow is the service's own page size, whatever was asked for.
-	s.limit = firstPage.rows
+	// What a page gives although more should follow is the service's own page size, whatever was asked for. It is not
+	// raised: the service may refuse a limit above its highest, even if it gives more rows than that.
+	s.limit = min(s.limit, firstPage.rows)
 
 	offset, previous := 1, firstPage
 	records := s.records
 	if records {
 		offset = joint(firstPage)
 	}
-	for idle := 0; len(p.keys) != p.total || !p.steady; {
+	for idle := 0; ; {
 		got, err := s.page(ctx, offset)
 		if err != nil {
 			return p, err
@@ -124,7 +128,11 @@ func (s *series) walk(ctx context.Context) (pass, error) {
 		if records && len(previous.keys) > 0 && previous.rows > 1 && !got.has(previous.keys[len(previous.keys)-1]) {
 			p.joined = false
 		}
-		if add(got) > 0 {
+		fresh := add(got)
+		if p.steady && len(p.keys) == p.total && (got.rows < s.limit || fresh == 0) {
+			break // After a full page the total alone proves nothing: it may be too low.
+		}
+		if fresh > 0 {
 			idle = 0
 		} else if idle++; idle == 2 {
 			break // The service does not go on, whatever the offset.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rs/zerolog"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/backup"
 	"github.com/dataarts-backup/dataarts-backup/shared/config"
 	"github.com/dataarts-backup/dataarts-backup/shared/event"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
 	"github.com/dataarts-backup/dataarts-backup/shared/strictjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
@@ -94,7 +96,7 @@ func (s *session) backupCommand(ctx context.Context, inv runtime.Invocation) (co
 	switch e := e.(type) {
 	case event.Timer:
 		text := bytes.TrimSpace([]byte(e.UserEvent))
-		if len(text) > 0 && text[0] != '{' {
+		if len(text) > 0 && rawjson.Check(text) != nil {
 			zerolog.Ctx(ctx).Warn().Str("trigger", e.Name).Msg("the timer's user_event is no JSON object and is ignored")
 			text = nil
 		}
@@ -136,11 +138,8 @@ func readBackupCommand(data []byte) (backupCommand, error) {
 		}
 	}
 	c.Folder = strings.Trim(c.Folder, "/")
-	for segment := range strings.SplitSeq(c.Folder, "/") {
-		if segment == "." || segment == ".." || (segment == "" && c.Folder != "") {
-			faults = append(faults, doc.FaultAt("folder", fmt.Sprintf("%q: want a folder below the location, like before-upgrade", c.Folder)))
-			break
-		}
+	if problem := folderProblem(c.Folder); problem != "" {
+		faults = append(faults, doc.FaultAt("folder", fmt.Sprintf("%q %s: want a folder below the location, like before-upgrade", c.Folder, problem)))
 	}
 	if c.Verify != "" && !vault.IsFolderName(c.Verify) {
 		faults = append(faults, doc.FaultAt("verify", fmt.Sprintf("%q: want the name of a backup, like 2026-11-22 or 2026-11-22T153000", c.Verify)))
@@ -149,6 +148,26 @@ func readBackupCommand(data []byte) (backupCommand, error) {
 		return backupCommand{}, err
 	}
 	return c, nil
+}
+
+// folderProblem says why a backup must not lie in a folder below the location: there it would be part of another backup, or taken for a request.
+func folderProblem(folder string) string {
+	if folder == "" {
+		return ""
+	}
+	for segment := range strings.SplitSeq(folder, "/") {
+		switch {
+		case segment == "" || segment == "." || segment == "..":
+			return "has a segment that is no name"
+		case vault.IsFolderName(segment):
+			return "lies in a backup"
+		case slices.Contains([]string{"restore-requests", "restores", "leases"}, segment):
+			return "is a folder of the functions' own"
+		case strings.ContainsFunc(segment, func(r rune) bool { return unicode.IsControl(r) || strings.ContainsRune(`\{}`, r) }):
+			return "has a character that no folder may have"
+		}
+	}
+	return ""
 }
 
 // workspaces are those of the command, else the configured ones. Their names are looked up where an instance id allows it.

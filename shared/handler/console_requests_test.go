@@ -20,7 +20,7 @@ func TestConsole_Requests(t *testing.T) {
 		if e := decodeConsole[consoleError](t, b.send("GET", "/nothing/here"), 404); e.Error.Code != "not_found" {
 			t.Errorf("%+v", e)
 		}
-		for target, allow := range map[string]string{"/": "GET", "/backups": "GET", "/backups/2026-11-22/verify": "POST", "/folders": "GET"} {
+		for target, allow := range map[string]string{"/": "GET, HEAD", "/backups": "GET, HEAD", "/backups/2026-11-22/verify": "POST", "/folders": "GET, HEAD"} {
 			a := b.send("DELETE", target)
 			e := decodeConsole[consoleError](t, a, 405)
 			if a.Header["Allow"] != allow || e.Error.Code != "method_not_allowed" || a.Header["Content-Type"] != "application/json" {

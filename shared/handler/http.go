@@ -109,6 +109,9 @@ func unusable(ctx context.Context, r event.Request, err error) (any, error) {
 
 // encode gives an answer the form that the request's gateway wants.
 func encode(r event.Request, answer reply) (any, error) {
+	if r.Method == http.MethodHead {
+		answer.body = nil
+	}
 	if answer.header == nil {
 		answer.header = http.Header{}
 	}
@@ -132,6 +135,9 @@ func dispatch(routes []route, r event.Request) (reply, error) {
 			return candidate.serve(r, parameters)
 		}
 		allowed = append(allowed, candidate.method)
+		if candidate.method == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
 	}
 	if len(allowed) > 0 {
 		slices.Sort(allowed)

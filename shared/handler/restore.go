@@ -16,6 +16,7 @@ import (
 
 	"github.com/dataarts-backup/dataarts-backup/shared/config"
 	"github.com/dataarts-backup/dataarts-backup/shared/event"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/restore"
 	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
@@ -28,6 +29,9 @@ const requestFolder = "restore-requests/"
 
 // maxRequest is the most that a restore request may hold, in bytes.
 const maxRequest = 1 << 20
+
+// maxItems is how many items an answer lists at most: FunctionGraph and Lambda take 6 MB. report.json has all.
+const maxItems = 3000
 
 // Restore is the restore function: by direct invocation and OBS event it runs a restore, by HTTP it plans one, or stores the request whose OBS event
 // runs it, and tells how restores stand.
@@ -53,7 +57,7 @@ func Restore(options Options) runtime.Handler {
 		case event.Command:
 			req, err := restore.ParseRequest(e.JSON)
 			if err != nil {
-				return r.refused(ctx, options.NewID(), "", err)
+				return r.refused(options.NewID(), err)
 			}
 			if req.ID == "" {
 				req.ID = options.NewID()
@@ -97,6 +101,7 @@ func (r *restoring) run(ctx context.Context, req restore.Request) (any, error) {
 	if err != nil {
 		return answerOf(report), failure("RestoreInterrupted", err)
 	}
+	report = report.Within(maxItems)
 	if !report.Succeeded() {
 		return report, &runtime.Unsuccessful{Reason: report.Message}
 	}
@@ -117,9 +122,9 @@ func (r *restoring) restoreOptions() restore.Options {
 }
 
 // refused answers a request that cannot be understood with a FAILED report that names its faults.
-func (r *restoring) refused(_ context.Context, id, backup string, faults error) (*restore.Report, error) {
+func (r *restoring) refused(id string, faults error) (*restore.Report, error) {
 	now := r.options.Now().UTC()
-	return &restore.Report{ID: id, Status: restore.Failed, Backup: backup, StartedAt: now, FinishedAt: &now, Counts: map[string]int{},
+	return &restore.Report{ID: id, Status: restore.Failed, StartedAt: now, FinishedAt: &now, Counts: map[string]int{},
 		Message: faults.Error(), Items: []restore.Item{}}, &runtime.Unsuccessful{Reason: faults.Error()}
 }
 
@@ -145,8 +150,11 @@ func (r *restoring) objects(ctx context.Context, e event.Objects) (any, error) {
 		}
 	}
 	var answer any = map[string]any{"restores": answers}
-	if len(answers) == 1 {
+	switch {
+	case len(answers) == 1:
 		answer = answers[0]
+	case len(answers) == 0 && len(failures) > 0:
+		answer = nil
 	}
 	switch {
 	case len(failures) > 0:
@@ -184,16 +192,31 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 	id := requestID(key, info.ETag)
 	req, err := restore.ParseRequest(data)
 	if err != nil {
-		report, refusal := r.refused(ctx, id, "", fmt.Errorf("%s: %w", key, err))
-		if err := r.locations().Reports().Save(ctx, report); err != nil {
-			return report, err
-		}
-		return report, refusal
+		return r.refuseObject(ctx, id, data, fmt.Errorf("%s: %w", key, err))
 	}
 	if req.ID == "" {
 		req.ID = id
 	}
-	return r.run(ctx, req)
+	answer, err := r.run(ctx, req)
+	if report, ok := answer.(*restore.Report); ok && req.Undo != "" && report.Status == restore.Failed {
+		return r.refuseObject(ctx, id, nil, errors.New(report.Message)) // the report of the restore stays as it is
+	}
+	return answer, err
+}
+
+// refuseObject writes a refusal as a report, under the id that the request names if that is not taken.
+func (r *restoring) refuseObject(ctx context.Context, id string, data []byte, faults error) (any, error) {
+	reports := r.locations().Reports()
+	if named := rawjson.StringAt(data, "id"); restore.IsID(named) {
+		if _, err := reports.Load(ctx, named); errors.Is(err, restore.ErrNoReport) {
+			id = named
+		}
+	}
+	report, refusal := r.refused(id, faults)
+	if err := reports.Save(ctx, report); err != nil {
+		return report, err
+	}
+	return report, refusal
 }
 
 // requestID is the id of a request that names none: it is the same for every delivery of the same object, and another for an object that was changed.
@@ -250,7 +273,7 @@ func (r *restoring) post(ctx context.Context, http event.Request) (reply, error)
 		if report.Status == restore.Failed {
 			return reply{}, invalid("%s", report.Message)
 		}
-		return jsonReply(200, report)
+		return jsonReply(200, report.Within(maxItems))
 	}
 	return r.queue(ctx, req.ID, req)
 }
@@ -264,7 +287,7 @@ func (r *restoring) undo(ctx context.Context, id string) (reply, error) {
 	if report.Status == restore.Planned || report.Status == restore.Failed {
 		return reply{}, invalid("restore %q is %s and has written nothing that could be undone", id, report.Status)
 	}
-	return r.queue(ctx, "undo-"+id, restore.Request{Undo: id})
+	return r.queue(ctx, "undo/"+id, restore.Request{Undo: id})
 }
 
 // queue stores a request for the OBS event to run.
@@ -309,12 +332,12 @@ func (r *restoring) get(ctx context.Context, id string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return jsonReply(200, report)
+	return jsonReply(200, report.Within(maxItems))
 }
 
 func (r *restoring) queued(ctx context.Context, id string) (*restore.Report, error) {
 	l := r.config.Location
-	if strings.ContainsAny(id, "/%") {
+	if !restore.IsID(id) {
 		return nil, nil
 	}
 	data, info, err := store.ReadAll(ctx, r.store.Bucket(l.Bucket), l.Root()+requestFolder+id+".json", maxRequest)
@@ -326,7 +349,7 @@ func (r *restoring) queued(ctx context.Context, id string) (*restore.Report, err
 	}
 	req, err := restore.ParseRequest(data)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("restore request %s cannot be read: %w", id, errors.New(err.Error())) // the fault is in the bucket, not in this request
 	}
 	return &restore.Report{ID: id, Status: restore.Running, Backup: req.Path, Workspace: req.Workspace, DuplicateNamePolicy: req.DuplicateNamePolicy,
 		StartedAt: info.LastModified.UTC(), Counts: map[string]int{}, Message: "queued", Items: []restore.Item{}}, nil

@@ -114,7 +114,7 @@ func TestRestore_ByHTTPPlansAtOnceAndQueuesTheRest(t *testing.T) {
 	if status, headers, _ := f.http("POST", "/restores/mine/undo", ""); status != 202 || headers["Location"] != "/restores/mine" {
 		t.Errorf("undo: %d %v", status, headers)
 	}
-	event = functiongraph.ObjectCreatedEvent(localtest.Bucket, "restore-requests/undo-mine.json", "", 10, midnight, localtest.Region)
+	event = functiongraph.ObjectCreatedEvent(localtest.Bucket, "restore-requests/undo/mine.json", "", 10, midnight, localtest.Region)
 	if answer, err := f.invoke(f.restore, event); err != nil || !strings.Contains(answer, `"status":"UNDONE"`) {
 		t.Errorf("%s %v", answer, err)
 	}
@@ -142,7 +142,7 @@ func TestRestore_ByHTTPNamesEveryFaultOfABadRequest(t *testing.T) {
 		{"GET", "/restores/unknown", "", 404, "not_found", nil},
 		{"GET", "/restores/..%2F..", "", 404, "not_found", nil},
 		{"POST", "/restores/unknown/undo", "", 404, "not_found", nil},
-		{"DELETE", "/restores", "", 405, "method_not_allowed", []string{"GET or POST"}},
+		{"DELETE", "/restores", "", 405, "method_not_allowed", []string{"GET or HEAD or POST"}},
 		{"GET", "/elsewhere", "", 404, "not_found", nil},
 	} {
 		status, headers, body := f.http(c.method, c.path, c.body)

@@ -117,6 +117,7 @@ func supported(c *config.Config) error {
 	refuse(len(c.Recipients) > 0, "BACKUP_RECIPIENTS", "encrypt backups")
 	refuse(c.Keep != config.Keep{}, "BACKUP_KEEP", "delete old backups")
 	refuse(c.NotifyTopicURN != "", "NOTIFY_TOPIC_URN", "send notifications")
+	refuse(c.RestoreIdentity.IsSet(), "RESTORE_IDENTITY", "read encrypted backups")
 	return errors.Join(faults...)
 }
 

@@ -30,6 +30,8 @@ type applying struct {
 	report *Report
 	quiet  bool // the report is not written while it runs
 
+	check func(context.Context) error // whether the lease is still held
+
 	mu    sync.Mutex // guards the report
 	saved time.Time
 }
@@ -38,7 +40,7 @@ type applying struct {
 func (a *applying) run(ctx context.Context) error {
 	a.report.Status, a.report.Message = Running, ""
 	a.settleWithoutWriting()
-	// The plan is on record before the first write: who continues this restore has to know what it was about to create.
+	// The plan is on record before the first write: who continues this restore has to know what it was about to do.
 	if err := a.opts.Locations.Reports().Save(ctx, a.report); err != nil {
 		return err
 	}
@@ -46,11 +48,26 @@ func (a *applying) run(ctx context.Context) error {
 	if err := a.saveBefore(ctx); err != nil {
 		return err
 	}
-	if err := a.write(ctx); err != nil {
+	if err := a.check(ctx); err != nil {
 		return err
+	}
+	if err := a.write(ctx); err != nil {
+		return a.keep(ctx, err)
 	}
 	a.conclude()
 	return nil
+}
+
+// keep writes what was done on record before an interruption is reported, if there is still a way to.
+func (a *applying) keep(ctx context.Context, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if a.check(ctx) != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return errors.Join(err, a.opts.Locations.Reports().Save(ctx, a.report))
 }
 
 // write writes kind by kind, in restore order.
@@ -80,33 +97,37 @@ func (a *applying) write(ctx context.Context) error {
 // layer writes the jobs of one layer. The jobs of a cycle are first created without their dependencies, because the service refuses a job that
 // depends on one that does not exist.
 func (a *applying) layer(ctx context.Context, layer []graph.Group) error {
-	var steps, cut []*step
+	var steps, cycle []*step
 	for _, group := range layer {
 		for _, name := range group {
 			s := a.plan.job(name)
 			steps = append(steps, s)
-			if group.Cycle() && s.item.Action == ActionCreate {
-				cut = append(cut, s)
+			if group.Cycle() && s.item.Action == ActionCreate && !s.cut {
+				cycle = append(cycle, s)
 			}
 		}
 	}
-	err := a.each(ctx, cut, func(ctx context.Context, s *step) error {
+	err := a.each(ctx, cycle, func(ctx context.Context, s *step) error {
+		if a.block(s) {
+			return nil
+		}
 		definition, err := a.plan.definition(ctx, s)
 		if err != nil {
 			return err
 		}
-		return a.create(ctx, s, asset.WithoutDependencies(definition))
+		if err := a.create(ctx, s, asset.WithoutDependencies(definition)); err != nil {
+			return err
+		}
+		s.cut = true
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, s := range cut {
-		s.created = a.outcome(s) == ""
-	}
 	return a.each(ctx, steps, func(ctx context.Context, s *step) error { return a.asset(ctx, s) })
 }
 
-// each handles steps, several at a time. fn's error is the step's outcome, unless the whole restore is interrupted.
+// each handles steps whose outcome is open, several at a time. fn's error is the step's outcome, unless the whole restore is interrupted.
 func (a *applying) each(ctx context.Context, steps []*step, fn func(context.Context, *step) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(a.opts.Concurrency)
@@ -116,67 +137,90 @@ func (a *applying) each(ctx context.Context, steps []*step, fn func(context.Cont
 		}
 		group.Go(func() error {
 			err := fn(ctx, s)
-			if err == nil {
-				return a.save(ctx)
-			}
-			if ctx.Err() != nil || errors.Is(err, factory.ErrUnauthorized) {
+			if interrupted(ctx, err) {
 				return err
 			}
-			a.set(s, Errored, err.Error())
+			if err != nil {
+				a.set(s, Errored, err.Error())
+			}
 			return a.save(ctx)
 		})
 	}
 	return group.Wait()
 }
 
+// interrupted tells whether an error ends the whole restore rather than one asset: time is over, or nobody is let in. The same request, sent again, goes on.
+func interrupted(ctx context.Context, err error) bool {
+	return err != nil && (ctx.Err() != nil || errors.Is(err, factory.ErrUnauthorized) || errors.Is(err, context.DeadlineExceeded))
+}
+
 // asset writes one asset, reads it back and compares.
 func (a *applying) asset(ctx context.Context, s *step) error {
-	if reason := a.blockedBy(s); reason != "" {
-		a.set(s, Blocked, reason)
+	if s.item.Action == ActionUnchanged { // only its schedule is not as it should be
+		if err := a.settle(ctx, s); err != nil {
+			return err
+		}
+		a.succeed(s)
+		return nil
+	}
+	if !s.cut && a.block(s) {
 		return nil
 	}
 	definition, err := a.plan.definition(ctx, s)
 	if err != nil {
 		return err
 	}
-	stopped, err := a.stop(ctx, s)
-	if err != nil {
+	if err := a.pause(ctx, s); err != nil {
 		return err
 	}
-	outcome := Overwritten
-	if s.item.Action == ActionCreate && !s.created {
-		outcome = Created
+	if s.item.Action == ActionCreate && !s.cut {
 		err = a.create(ctx, s, definition)
 	} else {
-		if s.item.Action == ActionCreate {
-			outcome = Created
-		}
 		err = a.update(ctx, s, definition)
 	}
 	if err == nil {
 		err = a.readBack(ctx, s, definition)
 	}
-	if startErr := a.start(ctx, s, stopped, err); startErr != nil {
-		err = errors.Join(err, startErr)
+	if err == nil {
+		err = a.settle(ctx, s)
+	} else {
+		err = errors.Join(err, a.resume(ctx, s))
+	}
+	if err != nil && s.cut {
+		return fmt.Errorf("it was created without the jobs it depends on, but: %w", err)
 	}
 	if err == nil {
-		a.set(s, outcome, "")
+		a.succeed(s)
 	}
 	return err
 }
 
-// blockedBy says which asset that this one needs could not be restored, if it is not live either.
+// block gives a step that cannot be written its outcome, and tells whether it did.
+func (a *applying) block(s *step) bool {
+	reason := a.blockedBy(s)
+	if reason != "" {
+		a.set(s, Blocked, reason)
+	}
+	return reason != ""
+}
+
+// blockedBy says which asset that this one needs could not be restored.
 func (a *applying) blockedBy(s *step) string {
-	if s.item.Kind != asset.Jobs {
-		return ""
-	}
 	r := a.plan.references[s.item.Name]
-	needs := make([]asset.Ref, 0, len(r.Dependencies)+len(r.Called)+len(r.Scripts))
-	for _, name := range slices.Concat(r.Dependencies, r.Called) {
-		needs = append(needs, asset.Ref{Kind: asset.Jobs, Name: name})
+	var needs []asset.Ref
+	if s.item.Kind == asset.Jobs {
+		for _, name := range slices.Concat(r.Dependencies, r.Called) {
+			needs = append(needs, asset.Ref{Kind: asset.Jobs, Name: name})
+		}
+		for _, name := range r.Scripts {
+			needs = append(needs, asset.Ref{Kind: asset.Scripts, Name: name})
+		}
+		for _, location := range r.Files {
+			needs = append(needs, a.plan.resourcesWith(location)...)
+		}
 	}
-	for _, name := range r.Scripts {
-		needs = append(needs, asset.Ref{Kind: asset.Scripts, Name: name})
+	for _, name := range a.plan.uses[s.item.Ref().Identity()] {
+		needs = append(needs, asset.Ref{Kind: asset.Env, Name: name})
 	}
 	for _, ref := range needs {
 		on := a.plan.byIdentity[ref]
@@ -184,7 +228,7 @@ func (a *applying) blockedBy(s *step) string {
 			continue
 		}
 		if o := a.outcome(on); o == Errored || o == Blocked {
-			return fmt.Sprintf("it needs %s, which is %s", ref, o)
+			return fmt.Sprintf("it needs %s, which is %s", describeRef(on.item), o)
 		}
 	}
 	return ""
@@ -199,6 +243,7 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 		id, err := a.target.Create(ctx, s.item.Kind, body)
 		if err == nil {
 			s.id = id
+			a.written(s)
 			return nil
 		}
 		lost := errors.Is(err, factory.ErrUnknownOutcome)
@@ -210,6 +255,7 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 		case findErr != nil:
 			return fmt.Errorf("look whether %s was created: %w", ref, findErr)
 		case there:
+			a.written(s)
 			return nil // what it holds is compared when it is read back
 		case try == tries:
 			return err
@@ -248,7 +294,11 @@ func (a *applying) find(ctx context.Context, s *step) (bool, error) {
 }
 
 func (a *applying) update(ctx context.Context, s *step, definition []byte) error {
-	return a.target.Update(ctx, s.asset.Ref(), s.id, a.withReview(s.item.Kind, definition, false))
+	err := a.target.Update(ctx, s.asset.Ref(), s.id, a.withReview(s.item.Kind, definition, false))
+	if err == nil {
+		a.written(s)
+	}
+	return err
 }
 
 // withReview adds what a workspace under review wants with every write. targetStatus goes with a create only (Create Job and Modify Job pages).
@@ -308,39 +358,6 @@ func orNothing(s string) string {
 	return s
 }
 
-// stop stops a running job that is about to be overwritten.
-func (a *applying) stop(ctx context.Context, s *step) (stopped bool, err error) {
-	if s.item.Kind != asset.Jobs || !s.running {
-		return false, nil
-	}
-	if err := a.target.StopJob(ctx, s.item.Name); err != nil && !errors.Is(err, factory.ErrUnknownOutcome) {
-		return false, fmt.Errorf("before it is overwritten: %w", err)
-	}
-	return true, nil
-}
-
-// start starts a job again that was stopped, whether it was overwritten or not, or as the request wants it.
-func (a *applying) start(ctx context.Context, s *step, stopped bool, writeErr error) error {
-	if s.item.Kind != asset.Jobs {
-		return nil
-	}
-	switch a.req.schedules() {
-	case Keep:
-		if !stopped {
-			return nil
-		}
-	case Stop:
-		if !stopped || writeErr == nil {
-			return nil
-		}
-	case Start:
-		if writeErr != nil && !stopped {
-			return nil
-		}
-	}
-	return a.target.StartJob(ctx, s.item.Name)
-}
-
 // variables writes the environment variables, all at once and merged with the live ones.
 func (a *applying) variables(ctx context.Context) error {
 	changed := map[string][]byte{}
@@ -356,46 +373,52 @@ func (a *applying) variables(ctx context.Context) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	err := a.putVariables(ctx, changed, order)
-	if err != nil && (ctx.Err() != nil || errors.Is(err, factory.ErrUnauthorized)) {
+	err := a.putVariables(ctx, changed, order, func() {
+		for _, s := range steps {
+			a.written(s)
+		}
+	})
+	if interrupted(ctx, err) {
 		return err
 	}
 	for _, s := range steps {
-		switch {
-		case err != nil:
-			a.set(s, Errored, err.Error())
-		case s.item.Action == ActionCreate:
-			a.set(s, Created, "")
-		default:
-			a.set(s, Overwritten, "")
+		if err != nil {
+			a.set(s, Errored, withoutMessage(err))
+		} else {
+			a.succeed(s)
 		}
 	}
 	return a.save(ctx)
 }
 
-func (a *applying) putVariables(ctx context.Context, changed map[string][]byte, order []string) error {
-	text, err := a.target.Env(ctx)
-	if err != nil {
-		return fmt.Errorf("read the live environment variables: %w", err)
+// withoutMessage is an error of the environment API without the service's own words, which may quote a variable's value.
+func withoutMessage(err error) string {
+	answer, ok := errors.AsType[*factory.Error](err)
+	if !ok {
+		return err.Error()
 	}
-	live, err := readVariables(text)
+	told := *answer
+	told.Message = ""
+	return strings.Replace(err.Error(), answer.Error(), told.Error(), 1)
+}
+
+func (a *applying) putVariables(ctx context.Context, changed map[string][]byte, order []string, written func()) error {
+	live, err := liveVariables(ctx, a.target)
 	if err != nil {
-		return fmt.Errorf("read the live environment variables: %w", err)
+		return err
 	}
-	if err := a.target.PutEnv(ctx, live.merge(changed, order)); err != nil {
+	if err := a.target.PutEnv(ctx, live.Merge(changed, order)); err != nil {
 		return fmt.Errorf("write the environment variables: %w", err)
 	}
+	written()
 	var last error
 	for _, wait := range []time.Duration{0, 500 * time.Millisecond, 2 * time.Second, 4 * time.Second} {
 		if err := a.opts.Sleep(ctx, wait); err != nil {
 			return err
 		}
-		if text, err = a.target.Env(ctx); err != nil {
-			return fmt.Errorf("read the environment variables back: %w", err)
-		}
-		now, err := readVariables(text)
+		now, err := liveVariables(ctx, a.target)
 		if err != nil {
-			return fmt.Errorf("read the environment variables back: %w", err)
+			return fmt.Errorf("read back: %w", err)
 		}
 		if last = sameVariables(live, now, changed); last == nil {
 			return nil
@@ -405,20 +428,20 @@ func (a *applying) putVariables(ctx context.Context, changed map[string][]byte, 
 }
 
 // sameVariables tells whether now is live with the changes made: nothing lost, nothing otherwise.
-func sameVariables(live, now *variables, changed map[string][]byte) error {
+func sameVariables(live, now *asset.Variables, changed map[string][]byte) error {
 	want := map[string][]byte{}
-	for name, span := range live.byName {
-		want[name] = span.In(live.text)
+	for _, name := range live.Names() {
+		want[name], _ = live.Get(name)
 	}
 	for name, text := range changed {
 		want[name] = text
 	}
 	for name, text := range want {
-		span, ok := now.byName[name]
+		is, ok := now.Get(name)
 		if !ok {
 			return fmt.Errorf("environment variable %q was written, but is not there when read back", name)
 		}
-		if lost, err := rawjson.Lost(text, span.In(now.text)); err != nil || len(lost) > 0 {
+		if lost, err := rawjson.Lost(text, is); err != nil || len(lost) > 0 {
 			return fmt.Errorf("environment variable %q reads back otherwise than it was written", name)
 		}
 	}

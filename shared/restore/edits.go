@@ -18,6 +18,13 @@ type place struct {
 	node string // empty for a script
 }
 
+// spot is a place by number: names of nodes are unique by the documents only.
+type spot struct {
+	kind  asset.Kind
+	name  string
+	index int // of the node in its job; 0 for a script
+}
+
 func (p place) String() string {
 	if p.kind == asset.Scripts {
 		return fmt.Sprintf("script %q", p.name)
@@ -27,7 +34,7 @@ func (p place) String() string {
 
 // edits is what an operator changed in backup.json.
 type edits struct {
-	values  map[place]map[string]string // new value by the name on the wire; an entry that was edited has all its values here
+	values  map[spot]map[string]string // new value by the name on the wire; an entry that was edited has all its values here
 	replace Replace
 }
 
@@ -38,7 +45,7 @@ func readEdits(document []byte, m *vault.Manifest, original *vault.Document) (*e
 	if err != nil {
 		return nil, err
 	}
-	r := &editReader{doc: doc, edits: &edits{values: map[place]map[string]string{}}}
+	r := &editReader{doc: doc, edits: &edits{values: map[spot]map[string]string{}}}
 	for name, span := range rawjson.Members(document) {
 		value := span.In(document)
 		switch name {
@@ -59,12 +66,9 @@ func readEdits(document []byte, m *vault.Manifest, original *vault.Document) (*e
 			r.fault(strictjson.Field("", name), "is no field of backup.json: want formatVersion, backupDate, workspace, manifestSha256, jobs, scripts, replace")
 		}
 	}
-	for _, section := range []struct {
-		name string
-		want map[string][]vault.Entry
-	}{{"jobs", original.Jobs}, {"scripts", original.Scripts}} {
-		if _, ok := rawjson.Lookup(document, section.name); !ok && len(section.want) > 0 {
-			r.fault("", fmt.Sprintf("%s is gone: only values may be edited", section.name))
+	for _, name := range []string{"formatVersion", "backupDate", "workspace", "jobs", "scripts", "replace"} {
+		if _, ok := rawjson.Lookup(document, name); !ok {
+			r.fault("", fmt.Sprintf("%s is gone: only values may be edited", name))
 		}
 	}
 	if len(r.faults) > 0 {
@@ -215,7 +219,7 @@ func (r *editReader) entry(at string, text []byte, p place, want vault.Entry) {
 		}
 	}
 	if edited {
-		r.edits.values[p] = now
+		r.edits.values[spot{p.kind, p.name, want.Index}] = now
 	}
 }
 

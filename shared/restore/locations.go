@@ -79,7 +79,7 @@ func (l Locations) folder(ctx context.Context, req Request) (*vault.Folder, erro
 	if req.Date != latest {
 		return v.Folder(req.Date), nil
 	}
-	newest, err := v.Latest(ctx, "")
+	newest, err := v.Latest(ctx)
 	switch {
 	case errors.Is(err, vault.ErrUnproved), errors.Is(err, vault.ErrMalformed):
 		return nil, refuse("the newest backup cannot be trusted: %v", err)

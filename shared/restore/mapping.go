@@ -46,7 +46,7 @@ func (m *mapping) apply(kind asset.Kind, name string, definition []byte) []byte 
 	definition = asset.Rebind(kind, definition, func(b asset.Binding, v asset.BoundValue) string {
 		value := v.Value
 		field, _ := asset.Bindable(v.Wire)
-		if edited, ok := m.edits.values[place{kind: kind, name: name, node: b.Node}]; ok {
+		if edited, ok := m.edits.values[spot{kind, name, b.Index}]; ok && !v.Repeated {
 			value = edited[v.Wire]
 		} else {
 			value = m.replace("backup.json ", m.edits.replace, field, value)

@@ -1,7 +1,6 @@
 package restore
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,23 +20,38 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
+// planning is what a plan is made from.
+type planning struct {
+	request     Request
+	backup      *vault.Backup
+	target      planned
+	concurrency int
+	prior       *Report                // of a restore that is continued; else nil or of another state
+	only        func(name string) bool // narrows the environment variables down; nil: as selected
+}
+
+// planned is what a plan asks the live workspace.
+type planned interface {
+	Reader
+	JobStatus(ctx context.Context, name string) (string, error)
+}
+
 // plan is what a restore will do.
 type plan struct {
-	request Request
-	backup  *vault.Backup
+	planning
 	mapping *mapping
-	target  Reader
-	prior   map[asset.Ref]Item // items of the run that is continued, by identity
+	done    map[asset.Ref]Item // items of the run that is continued, by identity
 
 	references map[string]asset.References // of every job of the backup
 	uses       map[asset.Ref][]string      // environment variables that an asset names
 	byIdentity map[asset.Ref]*step
 
-	steps     []*step // in manifest order, environment variables first
-	variables *variables
-	layers    [][]graph.Group // job names, dependencies first
-	liveJobs  map[string]bool
-	hash      string
+	steps        []*step // in manifest order, environment variables first
+	variables    *asset.Variables
+	variablesErr error
+	layers       [][]graph.Group // job names, dependencies first
+	liveJobs     map[string]bool
+	hash         string
 }
 
 // step is one asset of a plan.
@@ -50,33 +64,35 @@ type step struct {
 	id      string // the live asset's id
 	exists  bool   // in the live workspace
 	running bool   // the live job runs
-	created bool   // a job of a cycle: created by this run, without its dependencies so far
+	cut     bool   // a job of a cycle: created without its dependencies so far
 	desires []byte // an environment variable's own JSON
 }
 
 // makePlan verifies the backup, reads the edits and holds the selection against the live workspace. It writes nothing.
-func makePlan(ctx context.Context, req Request, opts Options, backup *vault.Backup, target Reader, prior *Report) (*plan, error) {
-	p := &plan{request: req, backup: backup, target: target, references: map[string]asset.References{}, uses: map[asset.Ref][]string{},
-		byIdentity: map[asset.Ref]*step{}, prior: map[asset.Ref]Item{}}
-	if prior != nil && prior.Status == Running {
-		for _, i := range prior.Items {
-			p.prior[i.Ref().Identity()] = i
+func makePlan(ctx context.Context, in planning) (*plan, error) {
+	p := &plan{planning: in, references: map[string]asset.References{}, uses: map[asset.Ref][]string{},
+		byIdentity: map[asset.Ref]*step{}, done: map[asset.Ref]Item{}}
+	if in.prior.running() {
+		for _, i := range in.prior.Items {
+			p.done[i.Ref().Identity()] = i
 		}
 	}
-	if err := p.verify(ctx, opts.Concurrency); err != nil {
+	if err := p.verify(ctx); err != nil {
 		return nil, err
 	}
-	p.choose()
-	if err := p.desire(ctx, opts.Concurrency); err != nil {
+	if err := p.choose(); err != nil {
 		return nil, err
 	}
-	if err := p.compare(ctx, opts.Concurrency); err != nil {
+	if err := p.desire(ctx); err != nil {
 		return nil, err
 	}
 	p.order()
+	if err := p.compare(ctx); err != nil {
+		return nil, err
+	}
 	p.block()
 	p.hash = p.fingerprint()
-	if req.DuplicateNamePolicy == Fail {
+	if p.request.DuplicateNamePolicy == Fail && !in.prior.running() {
 		if err := p.refuseExisting(); err != nil {
 			return nil, err
 		}
@@ -85,9 +101,9 @@ func makePlan(ctx context.Context, req Request, opts Options, backup *vault.Back
 }
 
 // verify reads the whole backup: every object against the manifest, and backup.json against the assets.
-func (p *plan) verify(ctx context.Context, concurrency int) error {
+func (p *plan) verify(ctx context.Context) error {
 	var original vault.Document
-	err := p.backup.Each(ctx, concurrency, func(a vault.Asset, definition []byte) error {
+	err := p.backup.Each(ctx, p.concurrency, func(a vault.Asset, definition []byte) error {
 		original.Add(a.Ref(), asset.Bindings(a.Kind, definition))
 		switch a.Kind {
 		case asset.Jobs:
@@ -96,15 +112,14 @@ func (p *plan) verify(ctx context.Context, concurrency int) error {
 		case asset.Scripts:
 			p.uses[a.Ref().Identity()] = asset.VariablesOf(definition)
 		case asset.Env:
-			v, err := readVariables(definition)
-			if err != nil {
-				return fmt.Errorf("%s: %w: %w", a.Key, vault.ErrMalformed, err)
-			}
-			p.variables = v
+			p.variables, p.variablesErr = asset.ParseVariables(definition)
 		}
 		return nil
 	})
-	if errors.Is(err, vault.ErrUnproved) || errors.Is(err, vault.ErrMalformed) {
+	if err == nil {
+		err = p.backup.VerifyFiles(ctx)
+	}
+	if errors.Is(err, vault.ErrUnproved) {
 		return &Refusal{Faults: strings.Split(err.Error(), "\n")}
 	}
 	if err != nil {
@@ -129,7 +144,7 @@ func (p *plan) verify(ctx context.Context, concurrency int) error {
 }
 
 // desire maps every chosen asset and keeps the hash of what is to be written.
-func (p *plan) desire(ctx context.Context, concurrency int) error {
+func (p *plan) desire(ctx context.Context) error {
 	if p.mapping.identity() {
 		for _, s := range p.steps {
 			if s.item.Kind != asset.Env {
@@ -138,8 +153,8 @@ func (p *plan) desire(ctx context.Context, concurrency int) error {
 		}
 		return nil
 	}
-	return p.backup.Each(ctx, concurrency, func(a vault.Asset, stored []byte) error {
-		if s := p.byIdentity[a.Ref().Identity()]; s != nil {
+	return p.backup.Each(ctx, p.concurrency, func(a vault.Asset, stored []byte) error {
+		if s := p.byIdentity[a.Ref().Identity()]; s != nil && a.Kind != asset.Env {
 			s.desired = vault.Hash(p.mapping.apply(a.Kind, a.Name, stored))
 		}
 		return nil
@@ -156,7 +171,7 @@ func (p *plan) definition(ctx context.Context, s *step) ([]byte, error) {
 }
 
 // compare holds the steps against the live workspace.
-func (p *plan) compare(ctx context.Context, concurrency int) error {
+func (p *plan) compare(ctx context.Context) error {
 	if err := p.compareVariables(ctx); err != nil {
 		return err
 	}
@@ -173,7 +188,7 @@ func (p *plan) compare(ctx context.Context, concurrency int) error {
 		if err != nil {
 			return p.refuseUnknownWorkspace(err)
 		}
-		if listing.Unique < listing.Total && p.request.DuplicateNamePolicy == Fail {
+		if listing.Missing() > 0 && p.request.DuplicateNamePolicy == Fail {
 			return refuse("the workspace claims %d %s and lists %d, so it is unknown which exist", listing.Total, kind, listing.Unique)
 		}
 	}
@@ -184,7 +199,7 @@ func (p *plan) compare(ctx context.Context, concurrency int) error {
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(concurrency)
+	group.SetLimit(p.concurrency)
 	for _, s := range p.steps {
 		if s.item.Kind == asset.Env {
 			continue
@@ -194,20 +209,9 @@ func (p *plan) compare(ctx context.Context, concurrency int) error {
 			s.item.Action = ActionCreate
 			continue
 		}
-		s.exists, s.id, s.running = true, row.ID, isRunning(row.Status)
-		if p.request.DuplicateNamePolicy == Skip && !p.ours(s) {
-			s.item.Action, s.item.Reason = ActionSkip, "it exists"
-			continue
-		}
-		group.Go(func() error { return p.compareOne(ctx, s) })
+		group.Go(func() error { return p.compareOne(ctx, s, row) })
 	}
 	return group.Wait()
-}
-
-// ours tells whether the run that is continued has created the step's asset, or was about to: then its being there is no collision.
-func (p *plan) ours(s *step) bool {
-	before, ok := p.prior[s.item.Ref().Identity()]
-	return ok && before.Action == ActionCreate
 }
 
 func (p *plan) refuseUnknownWorkspace(err error) error {
@@ -217,16 +221,23 @@ func (p *plan) refuseUnknownWorkspace(err error) error {
 	return err
 }
 
-// isRunning tells whether a job's status in a listing means that it runs by its schedule (BATCH) or at all (REAL_TIME).
-func isRunning(status string) bool {
-	return slices.Contains([]string{"SCHEDULING", "STARTING", "NORMAL", "EXCEPTION"}, status)
-}
-
-// compareOne decides between overwrite, unchanged and blocked for an asset that exists.
-func (p *plan) compareOne(ctx context.Context, s *step) error {
+// compareOne decides what is to be done with an asset that exists.
+func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row) error {
+	s.exists, s.id = true, row.ID
+	before, continued := p.done[s.item.Ref().Identity()]
+	mayBeOurs := continued && before.Action == ActionCreate
+	policy := p.request.DuplicateNamePolicy
+	if policy == Skip && !mayBeOurs {
+		s.item.Action, s.item.Reason = ActionSkip, "it exists"
+		return nil
+	}
+	if err := p.look(ctx, s, row); err != nil {
+		return err
+	}
+	kind := s.item.Kind
 	current, err := p.target.Get(ctx, s.asset.Ref(), s.id)
-	if errors.Is(err, factory.ErrNotFound) {
-		s.item.Action = ActionCreate // gone since it was listed
+	if errors.Is(err, factory.ErrNotFound) { // gone since it was listed
+		s.exists, s.running, s.item.WasRunning, s.item.Action = false, false, false, ActionCreate
 		return nil
 	}
 	if err != nil {
@@ -236,22 +247,67 @@ func (p *plan) compareOne(ctx context.Context, s *step) error {
 	if err != nil {
 		return err
 	}
-	kind := s.item.Kind
 	s.live = vault.Hash(asset.Comparable(kind, current))
 	changes, err := rawjson.Diff(asset.Comparable(kind, current), asset.Comparable(kind, desired))
 	if err != nil {
 		return fmt.Errorf("compare %s: %w", s.asset.Ref(), err)
 	}
-	if len(changes) == 0 {
-		s.item.Action = ActionUnchanged
-		return nil
+	if len(changes) > 0 && continued {
+		switch holds, err := before.heldBy(current, desired); {
+		case err != nil:
+			return fmt.Errorf("compare %s: %w", s.asset.Ref(), err)
+		case holds:
+			changes = nil
+		case mayBeOurs && kind == asset.Jobs && p.inCycle(s.item.Name):
+			if s.cut, err = before.heldBy(current, asset.WithoutDependencies(desired)); err != nil {
+				return fmt.Errorf("compare %s: %w", s.asset.Ref(), err)
+			}
+			if s.cut {
+				s.item.Action = ActionCreate
+				return nil
+			}
+		}
 	}
-	s.item.Action = ActionOverwrite
-	s.item.Changes = describeChanges(kind, changes)
-	if kind != asset.Jobs && rawjson.StringAt(current, "type") != rawjson.StringAt(desired, "type") {
-		s.item.Action = ActionBlocked
+	switch {
+	case len(changes) == 0:
+		s.item.Action = ActionUnchanged
+	case mayBeOurs && policy == Skip:
+		s.item.Action, s.item.Reason = ActionSkip, "somebody else created it since this restore began"
+	case mayBeOurs && policy == Fail:
+		s.item.Action, s.item.Reason = ActionBlocked, "somebody else created it since this restore began, and duplicateNamePolicy is fail"
+	case kind != asset.Jobs && rawjson.StringAt(current, "type") != rawjson.StringAt(desired, "type"):
+		s.item.Action, s.item.Changes = ActionBlocked, describeChanges(kind, changes)
 		s.item.Reason = fmt.Sprintf("the live %s has type %s and the backup's %s, and the service cannot change a type: delete the live one first",
 			kind.Singular(), rawjson.StringAt(current, "type"), rawjson.StringAt(desired, "type"))
+	default:
+		s.item.Action, s.item.Changes = ActionOverwrite, describeChanges(kind, changes)
+	}
+	return nil
+}
+
+// heldBy tells whether the live definition is what the run that is continued wrote. Of a write that the service is known to have taken nothing may be
+// lost, but the service may have added defaults; otherwise it has to be the same.
+func (i Item) heldBy(current, definition []byte) (bool, error) {
+	compare := rawjson.Diff
+	if i.Written {
+		compare = rawjson.Lost
+	}
+	differences, err := compare(asset.Comparable(i.Kind, definition), asset.Comparable(i.Kind, current))
+	return err == nil && len(differences) == 0, err
+}
+
+// look finds out whether a live job runs, now and when the restore began.
+func (p *plan) look(ctx context.Context, s *step, row factory.Row) error {
+	if s.item.Kind != asset.Jobs {
+		return nil
+	}
+	running, err := runs(ctx, p.target, row)
+	if err != nil {
+		return err
+	}
+	s.running, s.item.WasRunning = running, running
+	if before, ok := p.done[s.item.Ref().Identity()]; ok {
+		s.item.WasRunning = before.WasRunning
 	}
 	return nil
 }
@@ -275,11 +331,22 @@ func (p *plan) order() {
 			}
 			reason := "part of a cycle of jobs that depend on each other: " + strings.Join(group, ", ")
 			for _, name := range group {
-				s := p.job(name)
-				s.item.Reason = strings.TrimPrefix(s.item.Reason+"; "+reason, "; ")
+				p.job(name).item.Reason = reason
 			}
 		}
 	}
+}
+
+// inCycle tells whether a job is part of a cycle.
+func (p *plan) inCycle(name string) bool {
+	for _, layer := range p.layers {
+		for _, group := range layer {
+			if group.Cycle() && slices.Contains(group, name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (p *plan) job(name string) *step {
@@ -313,7 +380,7 @@ func (p *plan) block() {
 func (p *plan) refuseExisting() error {
 	var there []string
 	for _, s := range p.steps {
-		if s.exists && !p.ours(s) {
+		if s.exists {
 			there = append(there, describeRef(s.item))
 		}
 	}
@@ -348,7 +415,7 @@ func (p *plan) fingerprint() string {
 	line("plan 1", p.backup.ManifestSHA256, p.backup.Manifest.Workspace.ID, p.request.Workspace, string(p.request.DuplicateNamePolicy),
 		p.request.schedules(), p.request.TargetStatus, strings.Join(p.request.Approvers, "\n"))
 	for _, s := range p.steps {
-		line(string(s.item.Kind), s.item.Directory, s.item.Name, string(s.item.Action), s.desired, s.live, fmt.Sprint(s.running))
+		line(string(s.item.Kind), s.item.Directory, s.item.Name, string(s.item.Action), s.desired, s.live, fmt.Sprint(s.item.WasRunning))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -359,9 +426,11 @@ func (p *plan) describe(r *Report) {
 	r.Items = make([]Item, 0, len(p.steps))
 	for _, s := range p.steps {
 		item := s.item
-		if before, ok := p.prior[item.Ref().Identity()]; ok && item.Action == ActionUnchanged {
-			// The run that is continued has written it already.
-			item.Action = cmp.Or(before.Action, item.Action)
+		if before, ok := p.done[item.Ref().Identity()]; ok {
+			item.Written = before.Written
+			if item.Action == ActionUnchanged && (before.Action == ActionCreate || before.Action == ActionOverwrite) {
+				item.Action, item.Changes = before.Action, before.Changes // the run that is continued has written it already
+			}
 		}
 		r.Items = append(r.Items, item)
 	}

@@ -129,6 +129,34 @@ func (r *Report) final() bool {
 // running tells whether the restore was begun and is not over. A nil report is of no restore.
 func (r *Report) running() bool { return r != nil && r.Status == Running }
 
+// Within returns the report as an answer of limited size carries it: with so many items at most, those that need attention first among them. The
+// message says what is left out; report.json has all.
+func (r *Report) Within(items int) *Report {
+	if len(r.Items) <= items {
+		return r
+	}
+	short := *r
+	short.Items = slices.Clone(r.Items)
+	slices.SortStableFunc(short.Items, func(a, b Item) int { return a.rank() - b.rank() })
+	short.Items = short.Items[:items]
+	for i := range short.Items {
+		short.Items[i].Changes = nil
+	}
+	short.Message += fmt.Sprintf("; %d of %d items are shown, without their changes: restores/%s/report.json has all", items, len(r.Items), r.ID)
+	return &short
+}
+
+// rank orders items by how much they need attention.
+func (i Item) rank() int {
+	switch {
+	case i.Outcome == Errored || i.Outcome == Blocked || i.Action == ActionBlocked:
+		return 0
+	case i.Action == ActionCreate || i.Action == ActionOverwrite:
+		return 1
+	}
+	return 2
+}
+
 // answerTo returns the answer to a request under an id that is on record: the report of a restore that is over, or a refusal if the id stands for
 // another request. It is nil where the request is to be carried out.
 func (r *Report) answerTo(req Request, fresh *Report) *Report {

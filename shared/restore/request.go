@@ -104,7 +104,7 @@ func (r *Request) check() []fault {
 		}
 	}
 	if r.ID != "" && !validID(r.ID) {
-		add("id", "%q: want 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-', and more than dots", r.ID)
+		add("id", "%q: want 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-'", r.ID)
 	}
 	if r.Undo != "" {
 		if !validID(r.Undo) {
@@ -176,8 +176,11 @@ func (r *Request) check() []fault {
 
 const latest = "latest"
 
+// IsID tells whether a text can be the id of a restore.
+func IsID(id string) bool { return validID(id) }
+
 func validID(id string) bool {
-	if len(id) > 64 || strings.Trim(id, ".") == "" { // "." and ".." are not names of folders
+	if id == "" || len(id) > 64 || id == "." || id == ".." { // the dots are no names of folders
 		return false
 	}
 	return strings.IndexFunc(id, func(c rune) bool {

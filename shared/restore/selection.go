@@ -12,12 +12,15 @@ import (
 )
 
 // choose makes a step of every asset that the request selects, and of what those need if that is asked for.
-func (p *plan) choose() {
+func (p *plan) choose() error {
 	chosen := map[asset.Ref]bool{}
 	variables := map[string]bool{}
 	for _, a := range p.backup.Manifest.Assets {
 		if a.Kind == asset.Env {
-			for _, name := range p.variables.order {
+			if p.variablesErr != nil && p.request.Select.fitsKind(asset.Env) {
+				return refuse("%s%s: %v", p.backup.Folder().Path(), a.Key, p.variablesErr)
+			}
+			for _, name := range p.variableNames() {
 				variables[name] = p.request.Select.fits(asset.Ref{Kind: asset.Env, Name: name})
 			}
 			continue
@@ -29,9 +32,9 @@ func (p *plan) choose() {
 	}
 	for _, a := range p.backup.Manifest.Assets {
 		if a.Kind == asset.Env {
-			for _, name := range p.variables.order {
-				if variables[name] {
-					text := p.variables.byName[name].In(p.variables.text)
+			for _, name := range p.variableNames() {
+				if variables[name] && (p.only == nil || p.only(name)) {
+					text, _ := p.variables.Get(name)
 					p.add(&step{item: Item{Kind: asset.Env, Name: name}, asset: a, desires: text, desired: vault.Hash(text)})
 				}
 			}
@@ -41,6 +44,18 @@ func (p *plan) choose() {
 			p.add(&step{item: Item{Kind: a.Kind, Name: a.Name, Directory: a.Directory}, asset: a})
 		}
 	}
+	if len(p.steps) == 0 && p.request.Select != nil {
+		return refuse("nothing in the backup fits the selection")
+	}
+	return nil
+}
+
+// variableNames lists the environment variables of the backup; none where their list cannot be read and is not selected.
+func (p *plan) variableNames() []string {
+	if p.variables == nil {
+		return nil
+	}
+	return p.variables.Names()
 }
 
 func (p *plan) add(s *step) {
@@ -49,12 +64,17 @@ func (p *plan) add(s *step) {
 	p.byIdentity[s.item.Ref().Identity()] = s
 }
 
+// fitsKind tells whether assets of a kind can be selected.
+func (s *Select) fitsKind(kind asset.Kind) bool {
+	return s == nil || len(s.Kinds) == 0 || slices.Contains(s.Kinds, kind)
+}
+
 // fits tells whether an asset is selected by itself.
 func (s *Select) fits(ref asset.Ref) bool {
 	if s == nil {
 		return true
 	}
-	if len(s.Kinds) > 0 && !slices.Contains(s.Kinds, ref.Kind) {
+	if !s.fitsKind(ref.Kind) {
 		return false
 	}
 	if len(s.Names) > 0 && !slices.ContainsFunc(s.Names, func(glob string) bool {
@@ -88,13 +108,14 @@ func (p *plan) close(chosen map[asset.Ref]bool, variables map[string]bool) {
 		}
 		chosen[asset.Ref{Kind: asset.Jobs, Name: job}] = true
 		for _, script := range r.Scripts {
-			if ref := (asset.Ref{Kind: asset.Scripts, Name: script}); p.has(ref) {
+			ref := asset.Ref{Kind: asset.Scripts, Name: script}
+			if _, known := chosen[ref]; known {
 				chosen[ref] = true
 			}
 		}
-		for _, a := range p.backup.Manifest.Assets {
-			if a.Kind == asset.Resources && slices.ContainsFunc(a.Files, func(f vault.File) bool { return slices.Contains(r.Files, f.Location) }) {
-				chosen[a.Ref().Identity()] = true
+		for _, location := range r.Files {
+			for _, ref := range p.resourcesWith(location) {
+				chosen[ref] = true
 			}
 		}
 	}
@@ -110,8 +131,15 @@ func (p *plan) close(chosen map[asset.Ref]bool, variables map[string]bool) {
 	}
 }
 
-func (p *plan) has(ref asset.Ref) bool {
-	return slices.ContainsFunc(p.backup.Manifest.Assets, func(a vault.Asset) bool { return a.Ref().Identity() == ref })
+// resourcesWith lists the resources of the backup that point to a file.
+func (p *plan) resourcesWith(location string) []asset.Ref {
+	var refs []asset.Ref
+	for _, a := range p.backup.Manifest.Assets {
+		if a.Kind == asset.Resources && slices.ContainsFunc(a.Files, func(f vault.File) bool { return f.Location == location }) {
+			refs = append(refs, a.Ref().Identity())
+		}
+	}
+	return refs
 }
 
 // describeChanges turns the places in which two definitions differ into what a report may show.

@@ -6,68 +6,64 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
-	"github.com/dataarts-backup/dataarts-backup/shared/lease"
-	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
-// Undo takes a restore back: what it overwrote is put back as it was saved before the first write, and what it created is removed. Only what its
-// report says it created is removed; the rest is left alone and named. The report is that of the restore, with status UNDONE, or PARTIAL where
-// something could not be taken back. Asking again continues, and a restore that was undone stays undone.
+// Undo takes a restore back: what it overwrote is put back as it was saved before the first write, what it created is removed, and jobs run or do
+// not run as they did. Nothing else is touched, and everything that is overwritten or removed is saved first, under restores/<id>/undo/: somebody
+// may have worked on it since.
+//
+// The report is that of the restore, with status UNDONE, or PARTIAL where something could not be taken back, which its message names. Asking again goes
+// on, and a restore that was undone stays undone. A refusal is a FAILED report; the restore's own stays as it is.
 func Undo(ctx context.Context, id string, opts Options) (*Report, error) {
 	opts = opts.withDefaults()
-	reports := opts.Locations.Reports()
-	report, err := reports.Load(ctx, id)
-	if errors.Is(err, ErrNoReport) {
-		return refusedUndo(id, opts, fmt.Sprintf("undo: there is no restore %q", id)), nil
+	report, err := opts.undoable(ctx, id)
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		return opts.refusedUndo(id, refusal), nil
 	}
-	if err != nil {
+	if err != nil || report.Status == Undone {
+		return report, err
+	}
+	err = underLease(ctx, opts, report.Workspace, func(ctx context.Context, check func(context.Context) error) error {
+		// What was loaded before the lease was held may be of a restore that was under way.
+		if report, err = opts.undoable(ctx, id); err != nil || report.Status == Undone {
+			return err
+		}
+		u := &undoing{opts: opts, report: report, target: opts.Workspace(report.Workspace), check: check}
+		if err := u.run(ctx); err != nil {
+			return err
+		}
+		finished := opts.Now().UTC()
+		report.FinishedAt = &finished
+		return opts.Locations.Reports().Save(ctx, report)
+	})
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		return opts.refusedUndo(id, refusal), nil
+	}
+	logReport(ctx, report, err)
+	return report, err
+}
+
+// undoable reads the report of a restore that can be undone, or was.
+func (opts Options) undoable(ctx context.Context, id string) (*Report, error) {
+	report, err := opts.Locations.Reports().Load(ctx, id)
+	switch {
+	case errors.Is(err, ErrNoReport):
+		return nil, refuse("undo: there is no restore %q", id)
+	case err != nil:
 		return nil, err
+	case report.Status == Planned || report.Status == Failed:
+		return nil, refuse("undo: restore %q is %s and has written nothing", id, report.Status)
 	}
-	switch report.Status {
-	case Undone:
-		return report, nil
-	case Planned, Failed:
-		return refusedUndo(id, opts, fmt.Sprintf("undo: restore %q is %s and has written nothing", id, report.Status)), nil
-	}
-	hold, err := lease.Acquire(ctx, opts.Locations.Store, opts.Locations.leaseKey(report.Workspace), opts.Lease)
-	if err != nil {
-		return report, fmt.Errorf("keep other restores away from workspace %s: %w", report.Workspace, err)
-	}
-	defer release(ctx, hold)
-	u := &undoing{opts: opts, report: report, target: opts.Workspace(report.Workspace)}
-	if err := because(hold.Context(), u.run(hold.Context())); err != nil {
-		report.Message = "the undo was interrupted: " + err.Error()
-		logReport(ctx, report, err)
-		return report, err
-	}
-	finished := opts.Now().UTC()
-	report.FinishedAt = &finished
-	if err := reports.Save(ctx, report); err != nil {
-		return report, err
-	}
-	logReport(ctx, report, nil)
 	return report, nil
 }
 
-func refusedUndo(id string, opts Options, why string) *Report {
+func (opts Options) refusedUndo(id string, why *Refusal) *Report {
 	now := opts.Now().UTC()
-	return &Report{ID: id, Status: Failed, StartedAt: now, FinishedAt: &now, Counts: map[string]int{}, Message: why, Items: []Item{}}
-}
-
-func release(ctx context.Context, hold *lease.Lease) {
-	// The restore's own context may be over; the lease has to go all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if err := hold.Release(ctx); err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Msg("the lease was not released; the next restore waits until it is stale")
-	}
+	return &Report{ID: id, Status: Failed, StartedAt: now, FinishedAt: &now, Counts: map[string]int{}, Message: why.Error(), Items: []Item{}}
 }
 
 // undoing is an undo under way.
@@ -75,16 +71,43 @@ type undoing struct {
 	opts   Options
 	report *Report
 	target Workspace
+	check  func(context.Context) error
 	faults []string
 }
 
+func (u *undoing) fault(format string, args ...any) {
+	u.faults = append(u.faults, fmt.Sprintf(format, args...))
+}
+
 func (u *undoing) run(ctx context.Context) error {
-	back, err := u.putBack(ctx)
+	before, _, err := u.opts.saved(ctx, u.report.ID, "before")
 	if err != nil {
 		return err
 	}
-	removed, err := u.remove(ctx)
+	rows, err := u.list(ctx)
 	if err != nil {
+		return err
+	}
+	created := u.created(rows)
+	if err := u.save(ctx, before, created, rows); err != nil {
+		return err
+	}
+	if err := u.check(ctx); err != nil {
+		return err
+	}
+	back := 0
+	for _, b := range slices.Backward(before) { // of an asset that was saved more than once, the oldest state is the one before
+		n, err := u.putBack(ctx, b)
+		if err != nil {
+			return err
+		}
+		back += n
+	}
+	removed, err := u.remove(ctx, created, rows)
+	if err != nil {
+		return err
+	}
+	if err := u.schedules(ctx); err != nil {
 		return err
 	}
 	u.report.Status = Undone
@@ -96,19 +119,76 @@ func (u *undoing) run(ctx context.Context) error {
 	return nil
 }
 
-// putBack restores what was saved before the first write.
-func (u *undoing) putBack(ctx context.Context) (int, error) {
-	l := u.opts.Locations
-	saved, err := vault.FolderAt(l.Store, l.Bucket, l.Reports().before(u.report.ID)).Open(ctx)
-	if errors.Is(err, vault.ErrIncomplete) {
-		return 0, nil // killed while it saved, so before its first write
+// list lists the live assets of the kinds that the restore had to do with.
+func (u *undoing) list(ctx context.Context) (map[asset.Ref]factory.Row, error) {
+	rows := map[asset.Ref]factory.Row{}
+	for _, kind := range []asset.Kind{asset.Resources, asset.Scripts, asset.Jobs} {
+		if !slices.ContainsFunc(u.report.Items, func(i Item) bool { return i.Kind == kind }) {
+			continue
+		}
+		if _, err := u.target.List(ctx, kind, func(r factory.Row) error {
+			r.Raw = nil // valid during the call only
+			rows[r.Ref.Identity()] = r
+			return nil
+		}); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return 0, err
+	return rows, nil
+}
+
+// created lists the items that the restore created and that are still there. An asset that it was to create, and of which it does not know that it
+// did, is left alone and named: it may be somebody else's.
+func (u *undoing) created(rows map[asset.Ref]factory.Row) []Item {
+	var created []Item
+	for _, i := range u.report.Items {
+		if i.Action != ActionCreate || i.Kind == asset.Env {
+			continue
+		}
+		_, there := rows[i.Ref().Identity()]
+		switch {
+		case !there:
+		case i.Outcome == Created || i.Written:
+			created = append(created, i)
+		case i.Outcome == Errored || i.Outcome == "":
+			u.fault("%s is there, and it is unknown whether the restore created it; it was left alone", describeRef(i))
+		}
 	}
+	return created
+}
+
+// touched tells whether the restore wrote, or may have written, an environment variable.
+func (u *undoing) touched(name string) bool {
+	return slices.ContainsFunc(u.report.Items, func(i Item) bool {
+		return i.Kind == asset.Env && i.Name == name && (i.Action == ActionCreate || i.Action == ActionOverwrite) && i.Outcome != Skipped && i.Outcome != Blocked
+	})
+}
+
+// save saves what the undo is about to overwrite or remove.
+func (u *undoing) save(ctx context.Context, before []*vault.Backup, created []Item, rows map[asset.Ref]factory.Row) error {
+	var all []live
+	env := false
+	for _, b := range before {
+		for _, a := range b.Manifest.Assets {
+			if row, there := rows[a.Ref().Identity()]; there {
+				all = append(all, live{a.Ref(), row.ID})
+			}
+			env = env || a.Kind == asset.Env
+		}
+	}
+	for _, i := range created {
+		all = append(all, live{i.Ref(), rows[i.Ref().Identity()].ID})
+	}
+	return u.opts.saveLive(ctx, u.target, u.report, "undo", all, env, u.check)
+}
+
+// putBack restores what was saved before the restore wrote.
+func (u *undoing) putBack(ctx context.Context, saved *vault.Backup) (int, error) {
 	req := Request{ID: u.report.ID, Workspace: u.report.Workspace, DuplicateNamePolicy: Overwrite}
-	inner := &Report{ID: u.report.ID, Workspace: u.report.Workspace}
-	p, err := makePlan(ctx, req, u.opts, saved, u.target, nil)
+	if u.report.Request != nil {
+		req.Approvers = u.report.Request.Approvers
+	}
+	p, err := makePlan(ctx, planning{request: req, backup: saved, target: u.target, concurrency: u.opts.Concurrency, only: u.touched})
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		u.faults = append(u.faults, refusal.Faults...)
 		return 0, nil
@@ -116,8 +196,9 @@ func (u *undoing) putBack(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	inner := &Report{ID: u.report.ID, Workspace: u.report.Workspace}
 	p.describe(inner)
-	a := &applying{plan: p, target: u.target, opts: u.opts, req: req, report: inner, saved: u.opts.Now(), quiet: true}
+	a := &applying{plan: p, target: u.target, opts: u.opts, req: req, report: inner, check: u.check, saved: u.opts.Now(), quiet: true}
 	a.settleWithoutWriting()
 	if err := a.write(ctx); err != nil {
 		return 0, err
@@ -126,7 +207,7 @@ func (u *undoing) putBack(ctx context.Context) (int, error) {
 	for _, i := range inner.Items {
 		switch i.Outcome {
 		case Errored, Blocked:
-			u.faults = append(u.faults, fmt.Sprintf("%s was not put back: %s", describeRef(i), i.Reason))
+			u.fault("%s was not put back: %s", describeRef(i), i.Reason)
 		case Created, Overwritten:
 			back++
 		}
@@ -135,60 +216,31 @@ func (u *undoing) putBack(ctx context.Context) (int, error) {
 }
 
 // remove removes what the restore created: jobs first, then scripts, resources and environment variables.
-func (u *undoing) remove(ctx context.Context) (int, error) {
+func (u *undoing) remove(ctx context.Context, created []Item, rows map[asset.Ref]factory.Row) (int, error) {
 	removed := 0
 	for _, kind := range []asset.Kind{asset.Jobs, asset.Scripts, asset.Resources} {
-		var created []Item
-		for _, i := range u.report.Items {
-			if i.Kind != kind || i.Action != ActionCreate {
-				continue
-			}
-			switch i.Outcome {
-			case Created:
-				created = append(created, i)
-			case Errored, "":
-				u.faults = append(u.faults, fmt.Sprintf("%s: the restore did not finish creating it, so it is unknown whose it is if it is there; it was left alone", describeRef(i)))
-			}
-		}
-		if len(created) == 0 {
-			continue
-		}
-		n, err := u.removeAll(ctx, kind, created)
+		n, err := u.removeAll(ctx, slices.DeleteFunc(slices.Clone(created), func(i Item) bool { return i.Kind != kind }), rows)
+		removed += n
 		if err != nil {
 			return removed, err
 		}
-		removed += n
 	}
 	n, err := u.removeVariables(ctx)
 	return removed + n, err
 }
 
 // removeAll deletes assets of one kind. Those that the service refuses, because others still need them, are tried again as long as that helps.
-func (u *undoing) removeAll(ctx context.Context, kind asset.Kind, items []Item) (int, error) {
-	live := map[asset.Ref]factory.Row{}
-	if _, err := u.target.List(ctx, kind, func(r factory.Row) error {
-		r.Raw = nil
-		live[r.Ref.Identity()] = r
-		return nil
-	}); err != nil {
-		return 0, err
-	}
-	items = slices.DeleteFunc(items, func(i Item) bool { _, there := live[i.Ref().Identity()]; return !there })
+func (u *undoing) removeAll(ctx context.Context, items []Item, rows map[asset.Ref]factory.Row) (int, error) {
 	removed := 0
 	for len(items) > 0 {
 		var left []Item
 		var reasons []string
 		for _, i := range items {
-			row := live[i.Ref().Identity()]
-			if kind == asset.Jobs && isRunning(row.Status) {
-				if err := u.target.StopJob(ctx, i.Name); err != nil && ctx.Err() != nil {
-					return removed, err
-				}
+			err := u.removeOne(ctx, i, rows[i.Ref().Identity()])
+			if interrupted(ctx, err) {
+				return removed, err
 			}
-			if err := u.target.Delete(ctx, i.Ref(), row.ID); err != nil && !errors.Is(err, factory.ErrNotFound) {
-				if ctx.Err() != nil || errors.Is(err, factory.ErrUnauthorized) {
-					return removed, err
-				}
+			if err != nil {
 				left, reasons = append(left, i), append(reasons, fmt.Sprintf("%s was not removed: %v", describeRef(i), err))
 				continue
 			}
@@ -203,54 +255,85 @@ func (u *undoing) removeAll(ctx context.Context, kind asset.Kind, items []Item) 
 	return removed, nil
 }
 
+func (u *undoing) removeOne(ctx context.Context, i Item, row factory.Row) error {
+	if i.Kind == asset.Jobs {
+		running, err := runs(ctx, u.target, row)
+		if err == nil && running {
+			err = u.target.StopJob(ctx, i.Name)
+		}
+		if err != nil && !errors.Is(err, factory.ErrNotFound) {
+			return err
+		}
+	}
+	err := u.target.Delete(ctx, i.Ref(), row.ID)
+	if errors.Is(err, factory.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
 // removeVariables takes the variables that the restore created out of the live list.
 func (u *undoing) removeVariables(ctx context.Context) (int, error) {
 	created := map[string]bool{}
 	for _, i := range u.report.Items {
-		if i.Kind == asset.Env && i.Outcome == Created {
+		if i.Kind == asset.Env && i.Action == ActionCreate && (i.Outcome == Created || i.Written) {
 			created[i.Name] = true
 		}
 	}
 	if len(created) == 0 {
 		return 0, nil
 	}
-	text, err := u.target.Env(ctx)
+	now, err := liveVariables(ctx, u.target)
 	if err != nil {
 		return 0, err
 	}
-	live, err := readVariables(text)
-	if err != nil {
-		return 0, err
-	}
-	kept := []byte("[")
-	removed := 0
-	for _, name := range live.order {
-		if created[name] {
-			removed++
-			continue
-		}
-		if len(kept) > 1 {
-			kept = append(kept, ',')
-		}
-		kept = append(kept, live.byName[name].In(text)...)
-	}
+	isCreated := func(name string) bool { return created[name] }
+	removed := len(slices.DeleteFunc(slices.Clone(now.Names()), func(name string) bool { return !created[name] }))
 	if removed == 0 {
 		return 0, nil
 	}
-	if err := u.target.PutEnv(ctx, rawjson.Set(text, "params", append(kept, ']'))); err != nil {
+	if err := u.target.PutEnv(ctx, now.Without(isCreated)); err != nil {
 		return 0, fmt.Errorf("remove environment variables: %w", err)
 	}
-	if text, err = u.target.Env(ctx); err != nil {
-		return 0, fmt.Errorf("read the environment variables back: %w", err)
-	}
-	if live, err = readVariables(text); err != nil {
+	if now, err = liveVariables(ctx, u.target); err != nil {
 		return 0, err
 	}
-	for _, name := range live.order {
+	for _, name := range now.Names() {
 		if created[name] {
 			removed--
-			u.faults = append(u.faults, fmt.Sprintf("environment variable %q was not removed: the service keeps variables that a list leaves out", name))
+			u.fault("environment variable %q was not removed: the service keeps variables that a list leaves out", name)
 		}
 	}
 	return removed, nil
+}
+
+// schedules starts and stops jobs so that those which were there before the restore run as they did.
+func (u *undoing) schedules(ctx context.Context) error {
+	rows, err := u.list(ctx)
+	if err != nil {
+		return err
+	}
+	asked := u.report.Request != nil && (u.report.Request.Schedules == Start || u.report.Request.Schedules == Stop)
+	for _, i := range u.report.Items {
+		row, there := rows[i.Ref().Identity()]
+		touched := i.Action == ActionOverwrite || (asked && i.Action == ActionUnchanged)
+		if i.Kind != asset.Jobs || !there || !touched {
+			continue
+		}
+		running, err := runs(ctx, u.target, row)
+		switch {
+		case err != nil:
+		case running && !i.WasRunning && asked:
+			err = u.target.StopJob(ctx, i.Name)
+		case !running && i.WasRunning:
+			err = u.target.StartJob(ctx, i.Name)
+		}
+		if interrupted(ctx, err) {
+			return err
+		}
+		if err != nil {
+			u.fault("the schedule of %s is not as it was: %v", describeRef(i), err)
+		}
+	}
+	return nil
 }

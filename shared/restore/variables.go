@@ -11,57 +11,17 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
-// variables is a list of environment variables as the API has it: {"params":[…]}.
-type variables struct {
-	text   []byte
-	order  []string
-	byName map[string]rawjson.Span // of the variable's object in text
-}
-
-func readVariables(text []byte) (*variables, error) {
-	if err := rawjson.Check(text); err != nil {
-		return nil, err
+// liveVariables reads the environment variables of a workspace. Errors: factory.ErrUnsupported.
+func liveVariables(ctx context.Context, target Reader) (*asset.Variables, error) {
+	text, err := target.Env(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the live environment variables: %w", err)
 	}
-	params, ok := rawjson.Lookup(text, "params")
-	if !ok {
-		return nil, errors.New(`no "params"`)
+	live, err := asset.ParseVariables(text)
+	if err != nil {
+		return nil, fmt.Errorf("read the live environment variables: %w", err)
 	}
-	v := &variables{text: text, byName: map[string]rawjson.Span{}}
-	for e := range rawjson.Elements(params.In(text)) {
-		span := rawjson.Span{Start: params.Start + e.Start, End: params.Start + e.End}
-		name := rawjson.StringAt(span.In(text), "name")
-		if name == "" {
-			return nil, errors.New("a variable without a name")
-		}
-		if _, twice := v.byName[name]; !twice {
-			v.order = append(v.order, name)
-		}
-		v.byName[name] = span
-	}
-	return v, nil
-}
-
-// merge returns the list with variables changed or added, each given as its own JSON. The others stay as they are, because the service may take
-// the list it is sent for the whole.
-func (v *variables) merge(changed map[string][]byte, order []string) []byte {
-	var edits []rawjson.Edit
-	var added []byte
-	for _, name := range order {
-		text := changed[name]
-		if span, ok := v.byName[name]; ok {
-			edits = append(edits, rawjson.Edit{Span: span, New: text})
-			continue
-		}
-		if len(added) > 0 || len(v.byName) > 0 {
-			added = append(added, ',')
-		}
-		added = append(added, text...)
-	}
-	if params, ok := rawjson.Lookup(v.text, "params"); ok && len(added) > 0 {
-		end := params.End - 1 // before "]"
-		edits = append(edits, rawjson.Edit{Span: rawjson.Span{Start: end, End: end}, New: added})
-	}
-	return rawjson.Splice(v.text, edits...)
+	return live, nil
 }
 
 // compareVariables holds the chosen variables against the live ones.
@@ -75,7 +35,7 @@ func (p *plan) compareVariables(ctx context.Context) error {
 	if len(chosen) == 0 {
 		return nil
 	}
-	text, err := p.target.Env(ctx)
+	live, err := liveVariables(ctx, p.target)
 	if errors.Is(err, factory.ErrUnsupported) {
 		for _, s := range chosen {
 			s.item.Action, s.item.Reason = ActionBlocked, "this region has no API for environment variables"
@@ -85,28 +45,27 @@ func (p *plan) compareVariables(ctx context.Context) error {
 	if err != nil {
 		return p.refuseUnknownWorkspace(err)
 	}
-	live, err := readVariables(text)
-	if err != nil {
-		return fmt.Errorf("read the live environment variables: %w", err)
-	}
 	for _, s := range chosen {
-		span, exists := live.byName[s.item.Name]
+		current, exists := live.Get(s.item.Name)
 		if !exists {
 			s.item.Action = ActionCreate
 			continue
 		}
 		s.exists = true
-		current := span.In(text)
 		s.live = vault.Hash(current)
 		changes, err := rawjson.Diff(current, s.desires)
 		if err != nil {
 			return fmt.Errorf("compare environment variable %q: %w", s.item.Name, err)
 		}
+		before, continued := p.done[s.item.Ref().Identity()]
+		mayBeOurs := continued && before.Action == ActionCreate
 		switch {
-		case len(changes) == 0:
+		case len(changes) == 0 && (p.request.DuplicateNamePolicy != Skip || mayBeOurs):
 			s.item.Action = ActionUnchanged
-		case p.request.DuplicateNamePolicy == Skip && !p.ours(s):
+		case p.request.DuplicateNamePolicy == Skip:
 			s.item.Action, s.item.Reason = ActionSkip, "it exists"
+		case mayBeOurs && p.request.DuplicateNamePolicy == Fail:
+			s.item.Action, s.item.Reason = ActionBlocked, "somebody else created it since this restore began, and duplicateNamePolicy is fail"
 		default:
 			s.item.Action, s.item.Changes = ActionOverwrite, describeChanges(asset.Env, changes)
 		}

@@ -77,7 +77,7 @@ func (a Asset) Ref() asset.Ref {
 type File struct {
 	Location      string     `json:"location"` // as in the resource's definition
 	Key           string     `json:"key,omitempty"`
-	Size          int64      `json:"size,omitempty"`
+	Size          int64      `json:"size"`
 	SHA256        string     `json:"sha256,omitempty"`
 	ContentSHA256 string     `json:"contentSha256,omitempty"`
 	LastModified  *time.Time `json:"lastModified,omitempty"`

@@ -41,18 +41,6 @@ type Backup struct {
 // Folder is where the backup lies.
 func (b *Backup) Folder() *Folder { return b.folder }
 
-// Committed tells whether the folder holds a complete backup.
-func (f *Folder) Committed(ctx context.Context) (bool, error) {
-	_, _, err := store.ReadAll(ctx, f.store, f.prefix+documentName, maxDocument)
-	if errors.Is(err, store.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look for a backup in %s: %w", f.Path(), err)
-	}
-	return true, nil
-}
-
 // Manifest reads manifest.json of a folder that need not be complete, and its hash. Errors: store.ErrNotExist.
 func (f *Folder) Manifest(ctx context.Context) (*Manifest, string, error) {
 	text, _, err := store.ReadAll(ctx, f.store, f.prefix+manifestName, maxDocument)

@@ -88,6 +88,29 @@ func NightlyName(t time.Time) string { return t.Format(nightlyLayout) }
 // ByHandName is the folder of a backup that was taken by hand at t, in t's own zone.
 func ByHandName(t time.Time) string { return t.Format(byHandLayout) }
 
+// Before returns the newest complete backup whose name sorts before the given one and that can be trusted, as far as its commit and manifest tell; nil
+// where there is none. What is wrong with a newer one is for a verification to say.
+func (v *Vault) Before(ctx context.Context, name string) (*Backup, error) {
+	folders, err := v.Folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range slices.Backward(folders) {
+		if f.Name >= name {
+			continue
+		}
+		b, err := f.Open(ctx)
+		switch {
+		case err == nil:
+			return b, nil
+		case errors.Is(err, ErrIncomplete), errors.Is(err, ErrUnproved), errors.Is(err, ErrMalformed):
+		default:
+			return nil, err
+		}
+	}
+	return nil, nil //nolint:nilnil // the first backup has none before it
+}
+
 // Folder is one dated folder, whether it exists or not.
 type Folder struct {
 	Name string
@@ -128,18 +151,15 @@ func (v *Vault) Folders(ctx context.Context) ([]*Folder, error) {
 	return folders, nil
 }
 
-// Latest returns the newest complete backup, nightly or by hand, whose name sorts before the given one ("" for no bound). Two of one date are told
-// apart by when they were started. It is nil where there is none.
-func (v *Vault) Latest(ctx context.Context, before string) (*Backup, error) {
+// Latest returns the newest complete backup, nightly or by hand; nil where there is none. Two of one date are told apart by when they were started.
+// One that cannot be trusted is an error rather than passed over.
+func (v *Vault) Latest(ctx context.Context) (*Backup, error) {
 	folders, err := v.Folders(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var latest *Backup
 	for _, f := range slices.Backward(folders) {
-		if before != "" && f.Name >= before {
-			continue
-		}
 		if latest != nil && f.Name[:10] != latest.folder.Name[:10] {
 			break // every older date started earlier
 		}

@@ -177,7 +177,7 @@ func TestBegin_RefusesACompleteFolder(t *testing.T) {
 func TestLatest_IsTheNewestCompleteBackupNightlyOrByHand(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	if b, err := s.vault.Latest(t.Context(), ""); b != nil || err != nil {
+	if b, err := s.vault.Latest(t.Context()); b != nil || err != nil {
 		t.Fatalf("%v %v", b, err)
 	}
 	s.write("2026-11-20", noon.AddDate(0, 0, -2), vault.Complete)
@@ -185,8 +185,11 @@ func TestLatest_IsTheNewestCompleteBackupNightlyOrByHand(t *testing.T) {
 	s.write("2026-11-21", noon.AddDate(0, 0, -1).Add(time.Hour), vault.Complete) // the nightly one, caught up on late
 	s.write("2026-11-22", noon, vault.Partial)
 	s.put("nightly/not-a-date/backup.json", "{}")
-	for before, want := range map[string]string{"": "2026-11-21", "2026-11-21": "2026-11-20", "2026-11-20": ""} {
-		b, err := s.vault.Latest(t.Context(), before)
+	if b, err := s.vault.Latest(t.Context()); err != nil || b.Folder().Name != "2026-11-21" {
+		t.Errorf("the latest is %+v, %v", b, err)
+	}
+	for before, want := range map[string]string{"2026-11-23": "2026-11-21T090000", "2026-11-21": "2026-11-20", "2026-11-20": ""} {
+		b, err := s.vault.Before(t.Context(), before)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,6 +200,13 @@ func TestLatest_IsTheNewestCompleteBackupNightlyOrByHand(t *testing.T) {
 		if got != want {
 			t.Errorf("before %q: %q, want %q", before, got, want)
 		}
+	}
+	s.put("nightly/2026-11-21/backup.json", "{,}")
+	if _, err := s.vault.Latest(t.Context()); !errors.Is(err, vault.ErrMalformed) {
+		t.Errorf("a newest backup that cannot be read: %v", err)
+	}
+	if b, err := s.vault.Before(t.Context(), "2026-11-21T"); err != nil || b.Folder().Name != "2026-11-20" {
+		t.Errorf("the one before it: %+v %v", b, err)
 	}
 	folders, err := s.vault.Folders(t.Context())
 	if err != nil {

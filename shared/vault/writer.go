@@ -19,14 +19,14 @@ type Writer struct {
 
 	mu       sync.Mutex
 	there    map[string]store.Info // what an earlier, unfinished run left, by key relative to the folder
-	written  map[string]bool
+	written  map[string]string     // the ETag that a key's object shall have; empty where that is not known
 	document Document
 }
 
 // Begin opens the folder for writing. An unfinished backup in it is taken over: what it stored is kept as long as it is the same, and its
 // manifest is removed, because it no longer speaks for the folder. A folder that is complete is refused with [ErrComplete].
 func (f *Folder) Begin(ctx context.Context) (*Writer, error) {
-	w := &Writer{folder: f, there: map[string]store.Info{}, written: map[string]bool{}}
+	w := &Writer{folder: f, there: map[string]store.Info{}, written: map[string]string{}}
 	complete := false
 	err := f.store.List(ctx, f.prefix, "", func(info store.Info) error {
 		key := strings.TrimPrefix(info.Key, f.prefix)
@@ -51,26 +51,40 @@ func (f *Folder) Begin(ctx context.Context) (*Writer, error) {
 // ErrComplete is returned for a folder that already holds a complete backup.
 var ErrComplete = errors.New("the backup is complete already")
 
+// ErrUnstorable says that an asset cannot be an object: its key would be longer than the 1,024 bytes that OBS and S3 allow.
+var ErrUnstorable = errors.New("the name and directory make a key that is longer than 1,024 bytes")
+
+const maxKey = 1024
+
 // Put stores an asset's definition and returns its line of the manifest, without what only the caller knows (owner, dates, files). When it
-// returns, the store has confirmed these bytes.
+// returns, the store has confirmed these bytes. Errors: [ErrUnstorable].
 func (w *Writer) Put(ctx context.Context, ref asset.Ref, definition []byte) (Asset, error) {
 	a := Asset{Kind: ref.Kind, Name: ref.Name, Key: ref.Key(), Size: int64(len(definition)), SHA256: Hash(definition)}
 	if ref.Kind != asset.Env {
 		a.Directory = asset.CleanDirectory(ref.Directory)
 	}
 	a.ContentSHA256 = a.SHA256
+	if len(w.folder.assetKey(a.Key)) > maxKey {
+		return Asset{}, fmt.Errorf("store %s: %w", ref, ErrUnstorable)
+	}
+	tag := etag(definition)
 	w.mu.Lock()
 	old, ok := w.there[a.Key]
-	again := w.written[a.Key]
-	w.written[a.Key] = true
+	_, again := w.written[a.Key]
+	w.written[a.Key] = tag
 	w.mu.Unlock()
-	if ok && !again && old.Size == a.Size && old.ETag == etag(definition) {
+	if ok && !again && old.Size == a.Size && old.ETag == tag {
 		return a, nil
 	}
 	if _, err := w.folder.store.Put(ctx, w.folder.assetKey(a.Key), definition, store.Condition{}); err != nil {
 		return Asset{}, fmt.Errorf("store %s: %w", ref, err)
 	}
 	return a, nil
+}
+
+func isMD5(tag string) bool {
+	_, err := hex.DecodeString(tag)
+	return err == nil && len(tag) == 2*md5.Size
 }
 
 func etag(data []byte) string {
@@ -84,6 +98,9 @@ func (w *Writer) CopyFile(ctx context.Context, ref asset.Ref, location string) (
 	if !ok {
 		return File{}, fmt.Errorf("copy %s of %s: not an object on OBS", location, ref)
 	}
+	if len(w.folder.assetKey(key)) > maxKey {
+		return File{}, fmt.Errorf("copy %s of %s: %w", location, ref, ErrUnstorable)
+	}
 	bucket, object, _ := asset.ParseOBSPath(location)
 	info, err := w.folder.store.Copy(ctx, store.Location{Bucket: bucket, Key: object}, w.folder.assetKey(key))
 	if err != nil {
@@ -94,7 +111,7 @@ func (w *Writer) CopyFile(ctx context.Context, ref asset.Ref, location string) (
 		return File{}, fmt.Errorf("read back the copy of %s of %s: %w", location, ref, err)
 	}
 	w.mu.Lock()
-	w.written[key] = true
+	w.written[key] = ""
 	w.mu.Unlock()
 	file := File{Location: location, Key: key, Size: size, SHA256: sum, ContentSHA256: sum}
 	if !info.LastModified.IsZero() {
@@ -152,9 +169,9 @@ func (w *Writer) put(ctx context.Context, name string, text []byte, ready func(c
 
 // settle makes the folder hold what the manifest says, no less and no more.
 func (w *Writer) settle(ctx context.Context, m *Manifest) error {
-	want := map[string]int64{}
+	want, hashes := map[string]int64{}, map[string]string{}
 	for _, a := range m.Assets {
-		want[a.Key] = a.Size
+		want[a.Key], hashes[a.Key] = a.Size, a.SHA256
 		for _, f := range a.Files {
 			if f.Key != "" {
 				want[f.Key] = f.Size
@@ -168,6 +185,13 @@ func (w *Writer) settle(ctx context.Context, m *Manifest) error {
 		switch {
 		case ok && size != info.Size:
 			return fmt.Errorf("%s has %d bytes in the store, %d were sent: %w", key, info.Size, size, store.ErrDamaged)
+		case ok && isMD5(info.ETag) && w.written[key] != "" && info.ETag != w.written[key] && w.there[key].ETag != info.ETag:
+			// Somebody else wrote it. (In a bucket that encrypts, an ETag may look like an MD5 and be none: then it is not that of an
+			// earlier listing either, but the object is read back.)
+			if sum, _, err := w.folder.hashObject(ctx, key); err != nil || sum != hashes[key] {
+				return fmt.Errorf("%s is not what was sent: %w", key, errors.Join(err, store.ErrDamaged))
+			}
+			delete(want, key)
 		case ok:
 			delete(want, key)
 		case isAssetKey(key):

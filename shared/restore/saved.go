@@ -1,0 +1,133 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/factory"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
+)
+
+// live names an asset of the target workspace.
+type live struct {
+	ref asset.Ref
+	id  string
+}
+
+// saved reads the folders in which a restore saved live assets under a name ("before", "before-2", …), oldest first, and returns the first of them that
+// is free: a run that was continued may have more to save than the first one.
+func (o Options) saved(ctx context.Context, id, name string) (folders []*vault.Backup, free *vault.Folder, err error) {
+	l := o.Locations
+	for n := 1; ; n++ {
+		numbered := name
+		if n > 1 {
+			numbered = fmt.Sprintf("%s-%d", name, n)
+		}
+		folder := vault.FolderAt(l.Store, l.Bucket, l.Reports().folder(id, numbered))
+		b, err := folder.Open(ctx)
+		if errors.Is(err, vault.ErrIncomplete) {
+			return folders, folder, nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		folders = append(folders, b)
+	}
+}
+
+// saveBefore saves what will be overwritten and is not saved yet.
+func (a *applying) saveBefore(ctx context.Context) error {
+	var all []live
+	env := false
+	for _, s := range a.plan.steps {
+		switch {
+		case s.item.Kind == asset.Env:
+			env = env || s.item.Action == ActionCreate || s.item.Action == ActionOverwrite
+		case s.item.Action == ActionOverwrite:
+			all = append(all, live{s.asset.Ref(), s.id})
+		}
+	}
+	return a.opts.saveLive(ctx, a.target, a.report, "before", all, env, a.check)
+}
+
+// saveLive saves live assets, and the environment variables if env is set, as a backup of their own under the restore's folder. What is saved there
+// under this name already is not saved again, unless it has changed since.
+func (o Options) saveLive(ctx context.Context, target Reader, report *Report, name string, all []live, env bool, check func(context.Context) error) error {
+	folders, free, err := o.saved(ctx, report.ID, name)
+	if err != nil {
+		return err
+	}
+	type version struct {
+		ref  asset.Ref
+		hash string
+	}
+	held := map[version]bool{}
+	for _, b := range folders {
+		for _, kept := range b.Manifest.Assets {
+			held[version{kept.Ref().Identity(), kept.SHA256}] = true
+		}
+	}
+	if env {
+		all = append(all, live{ref: asset.Ref{Kind: asset.Env, Name: asset.EnvName}})
+	}
+	w, err := free.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	now := o.Now().UTC()
+	m := &vault.Manifest{FormatVersion: vault.FormatVersion, BackupDate: vault.NightlyName(now), Workspace: vault.Workspace{ID: report.Workspace},
+		Tool: "dataarts-backup, restore " + report.ID, StartedAt: now, Status: vault.Complete, Totals: map[asset.Kind]int{}, Counts: map[asset.Kind]int{}}
+	bindings := map[asset.Ref][]asset.Binding{}
+	var mu sync.Mutex
+	group, reading := errgroup.WithContext(ctx)
+	group.SetLimit(o.Concurrency)
+	for _, one := range all {
+		group.Go(func() error {
+			kept, err := read(reading, target, one)
+			if errors.Is(err, factory.ErrNotFound) {
+				return nil // gone meanwhile: there is nothing to lose
+			}
+			if err != nil {
+				return fmt.Errorf("save %s before it is changed: %w", one.ref, err)
+			}
+			if held[version{one.ref.Identity(), vault.Hash(kept)}] {
+				return nil
+			}
+			stored, err := w.Put(reading, one.ref, kept)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			m.Assets = append(m.Assets, stored)
+			m.Counts[one.ref.Kind]++
+			bindings[one.ref.Identity()] = asset.Bindings(one.ref.Kind, kept)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil || len(m.Assets) == 0 {
+		return err
+	}
+	m.Totals, m.FinishedAt = m.Counts, o.Now().UTC()
+	m.Sort()
+	for _, stored := range m.Assets {
+		w.Bind(stored.Ref(), bindings[stored.Ref().Identity()])
+	}
+	return w.Commit(ctx, m, check)
+}
+
+func read(ctx context.Context, target Reader, one live) ([]byte, error) {
+	if one.ref.Kind == asset.Env {
+		return target.Env(ctx)
+	}
+	current, err := target.Get(ctx, one.ref, one.id)
+	if err != nil {
+		return nil, err
+	}
+	return asset.Stored(one.ref.Kind, current), nil
+}

@@ -1,0 +1,79 @@
+package restore
+
+import (
+	"context"
+	"time"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/factory"
+)
+
+// runs tells whether a listed job runs: by its schedule (BATCH) or at all (REAL_TIME). A schedule that is paused does not run.
+func runs(ctx context.Context, target interface {
+	JobStatus(ctx context.Context, name string) (string, error)
+}, row factory.Row) (bool, error) {
+	status := row.Status
+	if status == "" && row.JobType == "REAL_TIME" {
+		var err error
+		if status, err = target.JobStatus(ctx, row.Ref.Name); err != nil {
+			return false, err
+		}
+	}
+	switch status {
+	case "SCHEDULING", "STARTING", "NORMAL", "EXCEPTION":
+		return true, nil
+	}
+	return false, nil
+}
+
+// shallRun is whether a job shall run when the restore is done with it.
+func (a *applying) shallRun(s *step) bool {
+	switch a.req.schedules() {
+	case Start:
+		return true
+	case Stop:
+		return false
+	}
+	return s.item.WasRunning
+}
+
+// owes tells whether a job that is as it should be otherwise has to be started or stopped.
+func (a *applying) owes(s *step) bool {
+	if s.item.Kind != asset.Jobs || s.running == a.shallRun(s) {
+		return false
+	}
+	return a.req.schedules() != Keep || !s.running // under keep, what somebody started meanwhile goes on
+}
+
+// pause stops a running job that is about to be overwritten.
+func (a *applying) pause(ctx context.Context, s *step) error {
+	if s.item.Kind != asset.Jobs || !s.running {
+		return nil
+	}
+	if err := a.target.StopJob(ctx, s.item.Name); err != nil {
+		return err
+	}
+	s.running = false
+	return nil
+}
+
+// settle starts or stops a job that was written.
+func (a *applying) settle(ctx context.Context, s *step) error {
+	if !a.owes(s) {
+		return nil
+	}
+	if s.running {
+		return a.target.StopJob(ctx, s.item.Name)
+	}
+	return a.target.StartJob(ctx, s.item.Name)
+}
+
+// resume starts a job again that was stopped and could not be written. It is worth some time after the restore's own is over.
+func (a *applying) resume(ctx context.Context, s *step) error {
+	if s.item.Kind != asset.Jobs || !s.item.WasRunning || s.running {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	return a.target.StartJob(ctx, s.item.Name)
+}
