@@ -99,6 +99,7 @@ func (a *applying) write(ctx context.Context) error {
 func (a *applying) layer(ctx context.Context, layer []graph.Group) error {
 	var steps, cycle []*step
 	for _, group := range layer {
+		a.blockCycle(group)
 		for _, name := range group {
 			s := a.plan.job(name)
 			steps = append(steps, s)
@@ -108,9 +109,6 @@ func (a *applying) layer(ctx context.Context, layer []graph.Group) error {
 		}
 	}
 	err := a.each(ctx, cycle, func(ctx context.Context, s *step) error {
-		if a.block(s) {
-			return nil
-		}
 		definition, err := a.plan.definition(ctx, s)
 		if err != nil {
 			return err
@@ -202,6 +200,25 @@ func (a *applying) block(s *step) bool {
 		a.set(s, Blocked, reason)
 	}
 	return reason != ""
+}
+
+// blockCycle blocks all jobs of a cycle if one of them is blocked: none of them could be written whole.
+func (a *applying) blockCycle(group graph.Group) {
+	if !group.Cycle() {
+		return
+	}
+	for _, name := range group {
+		blocked := a.plan.job(name)
+		if o := a.outcome(blocked); o != Blocked && (o != "" || !a.block(blocked)) {
+			continue
+		}
+		for _, other := range group {
+			if s := a.plan.job(other); a.outcome(s) == "" && !s.cut {
+				a.set(s, Blocked, fmt.Sprintf("it is in a cycle with job %q, which is blocked", name))
+			}
+		}
+		return
+	}
 }
 
 // blockedBy says which asset that this one needs could not be restored.

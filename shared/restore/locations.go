@@ -40,6 +40,9 @@ func (l Locations) find(ctx context.Context, req Request) (*vault.Backup, error)
 	if errors.Is(err, vault.ErrIncomplete) && req.AllowPartial {
 		b, err = folder.OpenPartial(ctx)
 	}
+	if errors.Is(err, vault.ErrForeign) {
+		b, err = folder.OpenForeign(ctx)
+	}
 	switch {
 	case errors.Is(err, vault.ErrIncomplete), errors.Is(err, vault.ErrUnproved), errors.Is(err, vault.ErrMalformed), errors.Is(err, store.ErrNotExist):
 		return nil, refuse("%v", err)

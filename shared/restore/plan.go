@@ -167,6 +167,9 @@ func (p *plan) definition(ctx context.Context, s *step) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.backup.Unverified { // ours have no fields of the server's
+		stored = asset.Stored(s.asset.Kind, stored)
+	}
 	return p.mapping.apply(s.asset.Kind, s.asset.Name, stored), nil
 }
 
@@ -460,6 +463,9 @@ func (p *plan) remarks() string {
 	}
 	if unused := p.mapping.unused(); len(unused) > 0 {
 		s += "; replace rules that fit nothing: " + strings.Join(unused, ", ")
+	}
+	if p.backup.Unverified {
+		s += "; the backup is unverified: it was not written by DataArts Backup and has no manifest, and what was edited in its backup.json is not read (use replace)"
 	}
 	if p.backup.Manifest.Status != vault.Complete {
 		s += "; the backup is " + string(p.backup.Manifest.Status) + ": what its manifest lists as missing is not restored"

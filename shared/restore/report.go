@@ -132,17 +132,21 @@ func (r *Report) running() bool { return r != nil && r.Status == Running }
 // Within returns the report as an answer of limited size carries it: with so many items at most, those that need attention first among them. The
 // message says what is left out; report.json has all.
 func (r *Report) Within(items int) *Report {
-	if len(r.Items) <= items {
+	changes := 0
+	for _, i := range r.Items {
+		changes += len(i.Changes)
+	}
+	if len(r.Items) <= items && changes <= 2*items {
 		return r
 	}
 	short := *r
 	short.Items = slices.Clone(r.Items)
 	slices.SortStableFunc(short.Items, func(a, b Item) int { return a.rank() - b.rank() })
-	short.Items = short.Items[:items]
+	short.Items = short.Items[:min(items, len(short.Items))]
 	for i := range short.Items {
 		short.Items[i].Changes = nil
 	}
-	short.Message += fmt.Sprintf("; %d of %d items are shown, without their changes: restores/%s/report.json has all", items, len(r.Items), r.ID)
+	short.Message += fmt.Sprintf("; %d of %d items are shown, without their changes: restores/%s/report.json has all", len(short.Items), len(r.Items), r.ID)
 	return &short
 }
 

@@ -153,6 +153,9 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 	if report.Workspace == "" {
 		report.Workspace = backup.Manifest.Workspace.ID
 	}
+	if report.Workspace == "" {
+		return refuse("the backup does not say which workspace it is of: want workspace in the request")
+	}
 	reports := opts.Locations.Reports()
 	if req.DryRun {
 		p, err := makePlan(ctx, planning{request: req, backup: backup, target: opts.Workspace(report.Workspace), concurrency: opts.Concurrency})

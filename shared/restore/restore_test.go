@@ -192,6 +192,39 @@ func TestRun_FromAPath(t *testing.T) {
 	}
 }
 
+func TestRun_FromAFolderThatTheConsoleWroteSaysThatItIsUnverified(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	const ours, console = "backups/" + localtest.Workspace + "/" + day + "/", "backups/console/2026-11-20/"
+	keys, _ := d.Objects.Keys(localtest.Bucket, ours)
+	for _, key := range keys {
+		data, _ := d.Objects.GetObject(localtest.Bucket, key)
+		switch name := strings.TrimPrefix(key, ours); name {
+		case "manifest.json":
+		case "backup.json":
+			_ = d.Objects.PutObject(localtest.Bucket, console+name, []byte(`{"jobs":{"HiveSQL":[]}}`))
+		default:
+			_ = d.Objects.PutObject(localtest.Bucket, console+name, data)
+		}
+	}
+	d.Handle(localtest.Workspace).Wipe()
+	const request = `{"path":"obs://dataarts-backup/` + console + `","workspace":"` + localtest.Workspace + `","duplicateNamePolicy":"overwrite"`
+	if plan := d.must(restore.Planned, request+`,"dryRun":true}`); !strings.Contains(plan.Message, "unverified") {
+		t.Errorf("%s", plan.Message)
+	}
+	d.must(restore.Complete, request+`}`)
+	if differences := d.same(localtest.Workspace); len(differences) > 0 {
+		t.Errorf("%q", differences)
+	}
+	if report := d.must(restore.Failed, `{"path":"obs://dataarts-backup/`+console+`","duplicateNamePolicy":"overwrite"}`); !strings.Contains(report.Message, "workspace") {
+		t.Errorf("the folder does not say whose it is: %s", report.Message)
+	}
+	_ = d.Objects.PutObject(localtest.Bucket, console+"4_jobs/odd.job", []byte("PK"))
+	if report := d.must(restore.Failed, request+`}`); !strings.Contains(report.Message, "odd.job") {
+		t.Errorf("%s", report.Message)
+	}
+}
+
 // change alters a job, a script, a resource and a variable of the live workspace, and returns the names of the first two.
 func (d *desk) change() (job, script string) {
 	w := d.Handle(localtest.Workspace)

@@ -23,6 +23,8 @@ var (
 	ErrIncomplete = errors.New("there is no complete backup")
 	// ErrMalformed: backup.json or manifest.json cannot be understood.
 	ErrMalformed = errors.New("malformed")
+	// ErrForeign: the folder has a backup.json that names no manifest, and no manifest.json. The DataArts console writes such folders.
+	ErrForeign = errors.New("the folder was not written by DataArts Backup")
 	// ErrUnproved: what is in the folder is not what its manifest says.
 	ErrUnproved = errors.New("the backup does not match its manifest")
 )
@@ -32,8 +34,10 @@ type Backup struct {
 	Manifest *Manifest
 	// ManifestSHA256 is the hash of manifest.json as stored; the commit names the same.
 	ManifestSHA256 string
-	// Document is backup.json as it stands in the bucket, edits of an operator included. It is JSON.
+	// Document is backup.json as it stands in the bucket, edits of an operator included. It is JSON; nil where there is none of ours.
 	Document []byte
+	// Unverified tells that nothing proves the backup: the DataArts console wrote it.
+	Unverified bool
 
 	folder *Folder
 }
@@ -55,7 +59,7 @@ func (f *Folder) Manifest(ctx context.Context) (*Manifest, string, error) {
 }
 
 // Open reads the commit and the manifest of a complete backup and holds them against each other. backup.json may have been edited; whether
-// the edits are legal is not decided here. Errors: [ErrIncomplete], [ErrUnproved], a syntax error in backup.json with its line.
+// the edits are legal is not decided here. Errors: [ErrIncomplete], [ErrForeign], [ErrUnproved], [ErrMalformed] with the line in backup.json.
 func (f *Folder) Open(ctx context.Context) (*Backup, error) {
 	document, _, err := store.ReadAll(ctx, f.store, f.prefix+documentName, maxDocument)
 	if errors.Is(err, store.ErrNotExist) {
@@ -69,6 +73,13 @@ func (f *Folder) Open(ctx context.Context) (*Backup, error) {
 	}
 	want := rawjson.StringAt(document, "manifestSha256")
 	if want == "" {
+		foreign, err := f.isForeign(ctx, document)
+		if err != nil {
+			return nil, err
+		}
+		if foreign {
+			return nil, fmt.Errorf("%s has no manifest: %w", f.Path(), ErrForeign)
+		}
 		return nil, fmt.Errorf("%sbackup.json names no manifest (manifestSha256): %w", f.Path(), ErrUnproved)
 	}
 	m, got, err := f.Manifest(ctx)

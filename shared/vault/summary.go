@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
 )
 
@@ -45,14 +44,14 @@ func (f *Folder) Inspect(ctx context.Context) (Inspection, error) {
 		return Inspection{State: StateComplete, Manifest: b.Manifest, ManifestSHA256: b.ManifestSHA256}, nil
 	}
 	if !errors.Is(err, ErrIncomplete) {
-		return f.inspectFault(ctx, err)
+		return f.inspectFault(err)
 	}
 	b, err = f.OpenPartial(ctx)
 	switch {
 	case errors.Is(err, ErrIncomplete):
 		return Inspection{State: StateIncomplete}, nil
 	case err != nil:
-		return f.inspectFault(ctx, err)
+		return f.inspectFault(err)
 	}
 	found := Inspection{Manifest: b.Manifest, ManifestSHA256: b.ManifestSHA256}
 	switch b.Manifest.Status {
@@ -67,39 +66,14 @@ func (f *Folder) Inspect(ctx context.Context) (Inspection, error) {
 }
 
 // inspectFault tells damage from a store that does not answer, and a folder of the DataArts console from both.
-func (f *Folder) inspectFault(ctx context.Context, fault error) (Inspection, error) {
-	if !errors.Is(fault, ErrUnproved) && !errors.Is(fault, ErrMalformed) && !errors.Is(fault, store.ErrDamaged) {
-		return Inspection{}, fault
+func (f *Folder) inspectFault(fault error) (Inspection, error) {
+	switch {
+	case errors.Is(fault, ErrForeign):
+		return Inspection{State: StateUnverified}, nil
+	case errors.Is(fault, ErrUnproved), errors.Is(fault, ErrMalformed), errors.Is(fault, store.ErrDamaged):
+		return Inspection{State: StateDamaged, Fault: fault}, nil
 	}
-	if errors.Is(fault, ErrUnproved) {
-		foreign, err := f.isForeign(ctx)
-		if err != nil {
-			return Inspection{}, err
-		}
-		if foreign {
-			return Inspection{State: StateUnverified}, nil
-		}
-	}
-	return Inspection{State: StateDamaged, Fault: fault}, nil
-}
-
-// isForeign tells whether the folder has a backup.json that names no manifest, and no manifest.json either.
-func (f *Folder) isForeign(ctx context.Context) (bool, error) {
-	document, _, err := store.ReadAll(ctx, f.store, f.prefix+documentName, maxDocument)
-	if err != nil {
-		return false, fmt.Errorf("inspect %s: %w", f.Path(), err)
-	}
-	if _, named := rawjson.Lookup(document, "manifestSha256"); named {
-		return false, nil
-	}
-	switch _, _, err := f.Manifest(ctx); {
-	case errors.Is(err, store.ErrNotExist):
-		return true, nil
-	case err == nil, errors.Is(err, ErrMalformed):
-		return false, nil
-	default:
-		return false, err
-	}
+	return Inspection{}, fault
 }
 
 // Exists tells whether there is any object in the folder.

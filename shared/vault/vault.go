@@ -103,7 +103,7 @@ func (v *Vault) Before(ctx context.Context, name string) (*Backup, error) {
 		switch {
 		case err == nil:
 			return b, nil
-		case errors.Is(err, ErrIncomplete), errors.Is(err, ErrUnproved), errors.Is(err, ErrMalformed):
+		case errors.Is(err, ErrIncomplete), errors.Is(err, ErrForeign), errors.Is(err, ErrUnproved), errors.Is(err, ErrMalformed):
 		default:
 			return nil, err
 		}
@@ -164,7 +164,7 @@ func (v *Vault) Latest(ctx context.Context) (*Backup, error) {
 			break // every older date started earlier
 		}
 		b, err := f.Open(ctx)
-		if errors.Is(err, ErrIncomplete) {
+		if errors.Is(err, ErrIncomplete) || errors.Is(err, ErrForeign) {
 			continue
 		}
 		if err != nil {
