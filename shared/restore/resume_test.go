@@ -143,7 +143,7 @@ func TestRun_SavesTheFinalReportBeforeOthersMayStart(t *testing.T) {
 		switch now := moment.Add(1); {
 		case strings.HasSuffix(c.Key, "restores/x/report.json") && c.Operation == "PutObject":
 			reported.Store(now)
-		case strings.Contains(c.Key, "restores/leases/") && c.Operation == "DeleteObject":
+		case strings.Contains(c.Key, "leases/restore-") && c.Operation == "DeleteObject":
 			released.Store(now)
 		}
 		return nil

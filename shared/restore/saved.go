@@ -110,8 +110,11 @@ func (o Options) saveLive(ctx context.Context, target Reader, report *Report, na
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil || len(m.Assets) == 0 {
+	if err := group.Wait(); err != nil {
 		return err
+	}
+	if len(m.Assets) == 0 && len(folders) > 0 {
+		return nil // the first folder is written in any case: it says that nothing had to be saved
 	}
 	m.Totals, m.FinishedAt = m.Counts, o.Now().UTC()
 	m.Sort()
