@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/instance/instancetest"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/lambda"
 )
 
@@ -33,26 +33,7 @@ import (
 var bootstrap string
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "runtime-test-*")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	bootstrap = filepath.Join(dir, "bootstrap")
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", bootstrap, "./internal/testfunction")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build the test function: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(instancetest.Main(m, "./internal/testfunction", &bootstrap))
 }
 
 // seen is what the test function reports of its invocation.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,32 +20,14 @@ import (
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/instance/instancetest"
 )
 
 // bootstrap is the path of a built function that does what its event says. TestMain sets it before any test runs.
 var bootstrap string
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "functiongraph-test-*")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	bootstrap = filepath.Join(dir, "bootstrap")
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", bootstrap, "../../../shared/runtime/internal/testfunction")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build the test function: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(instancetest.Main(m, "../../../shared/runtime/internal/testfunction", &bootstrap))
 }
 
 // deploy makes a service with the test function in it.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/instance/instancetest"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/lambda"
 )
 
@@ -25,26 +24,7 @@ import (
 var bootstrap string
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "lambda-test-*")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	bootstrap = filepath.Join(dir, "bootstrap")
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", bootstrap, "../../../shared/runtime/internal/testfunction")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build the test function: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(instancetest.Main(m, "../../../shared/runtime/internal/testfunction", &bootstrap))
 }
 
 // deploy makes a service with the test function in it.
