@@ -86,11 +86,22 @@ func (w *Workspace) Update(ctx context.Context, ref asset.Ref, id string, defini
 	return w.client.do(ctx, q)
 }
 
-// Delete deletes an asset. When an answer was lost it is sent again, and then finding nothing is success.
-func (w *Workspace) Delete(ctx context.Context, ref asset.Ref, id string) error {
+// Delete deletes an asset. When an answer was lost it is sent again, and then finding nothing is success. A workspace under review wants approvers for
+// jobs and scripts (optional body in the Delete Job and Delete Script pages).
+func (w *Workspace) Delete(ctx context.Context, ref asset.Ref, id string, approvers ...string) error {
 	q, err := w.one("delete", ref, id, remove, http.MethodDelete)
 	if err != nil {
 		return err
+	}
+	if len(approvers) > 0 && ref.Kind != asset.Resources {
+		list := []byte(`{"approvers":[`)
+		for i, name := range approvers {
+			if i > 0 {
+				list = append(list, ',')
+			}
+			list = append(append(append(list, `{"approverName":`...), rawjson.Quote(name)...), '}')
+		}
+		q.body = append(list, "]}"...)
 	}
 	q.accept = w.client.accepted
 	return w.client.do(ctx, q)

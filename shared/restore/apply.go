@@ -169,7 +169,7 @@ func (a *applying) asset(ctx context.Context, s *step) error {
 		return err
 	}
 	if err := a.pause(ctx, s); err != nil {
-		return err
+		return errors.Join(err, a.resume(ctx, s))
 	}
 	if s.item.Action == ActionCreate && !s.cut {
 		err = a.create(ctx, s, definition)

@@ -48,7 +48,7 @@ type Writer interface {
 
 // Remover deletes assets. Only an undo does that. Errors: factory.ErrNotFound.
 type Remover interface {
-	Delete(ctx context.Context, ref asset.Ref, id string) error
+	Delete(ctx context.Context, ref asset.Ref, id string, approvers ...string) error
 }
 
 // Workspace is the workspace that is restored into.

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
@@ -50,11 +51,56 @@ func (a *applying) pause(ctx context.Context, s *step) error {
 	if s.item.Kind != asset.Jobs || !s.running {
 		return nil
 	}
-	if err := a.target.StopJob(ctx, s.item.Name); err != nil {
+	err := a.stop(ctx, s)
+	if err == nil || errors.Is(err, factory.ErrUnknownOutcome) {
+		s.running = false
+	}
+	return err
+}
+
+// stop stops a job. If the answer was lost, the job's status tells; stopping it once more does no harm.
+func (a *applying) stop(ctx context.Context, s *step) error {
+	err := a.target.StopJob(ctx, s.item.Name)
+	if !errors.Is(err, factory.ErrUnknownOutcome) {
 		return err
 	}
-	s.running = false
+	running, lookErr := a.isRunning(ctx, s.item.Name)
+	if lookErr != nil {
+		return errors.Join(err, lookErr)
+	}
+	if !running {
+		return nil
+	}
+	return a.target.StopJob(ctx, s.item.Name)
+}
+
+// start starts a job. If the answer was lost, the job's status tells. A start is not repeated: a job that runs once would run twice.
+func (a *applying) start(ctx context.Context, s *step) error {
+	err := a.target.StartJob(ctx, s.item.Name)
+	if !errors.Is(err, factory.ErrUnknownOutcome) {
+		return err
+	}
+	running, lookErr := a.isRunning(ctx, s.item.Name)
+	if lookErr != nil || !running {
+		return errors.Join(err, lookErr)
+	}
 	return nil
+}
+
+// isRunning looks a job's status up. Only listings tell that of a batch job.
+func (a *applying) isRunning(ctx context.Context, name string) (bool, error) {
+	var found factory.Row
+	_, err := a.target.List(ctx, asset.Jobs, func(r factory.Row) error {
+		if r.Ref.Name == name {
+			r.Raw = nil
+			found = r
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	return runs(ctx, a.target, found)
 }
 
 // settle starts or stops a job that was written.
@@ -63,9 +109,9 @@ func (a *applying) settle(ctx context.Context, s *step) error {
 		return nil
 	}
 	if s.running {
-		return a.target.StopJob(ctx, s.item.Name)
+		return a.stop(ctx, s)
 	}
-	return a.target.StartJob(ctx, s.item.Name)
+	return a.start(ctx, s)
 }
 
 // resume starts a job again that was stopped and could not be written. It is worth some time after the restore's own is over.

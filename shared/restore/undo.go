@@ -182,12 +182,18 @@ func (u *undoing) save(ctx context.Context, before []*vault.Backup, created []It
 	return u.opts.saveLive(ctx, u.target, u.report, "undo", all, env, u.check)
 }
 
+// approvers are those of the restore: what it took to write, it takes to write back.
+func (u *undoing) approvers() []string {
+	if u.report.Request == nil {
+		return nil
+	}
+	return u.report.Request.Approvers
+}
+
 // putBack restores what was saved before the restore wrote.
 func (u *undoing) putBack(ctx context.Context, saved *vault.Backup) (int, error) {
 	req := Request{ID: u.report.ID, Workspace: u.report.Workspace, DuplicateNamePolicy: Overwrite}
-	if u.report.Request != nil {
-		req.Approvers = u.report.Request.Approvers
-	}
+	req.Approvers = u.approvers()
 	p, err := makePlan(ctx, planning{request: req, backup: saved, target: u.target, concurrency: u.opts.Concurrency, only: u.touched})
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		u.faults = append(u.faults, refusal.Faults...)
@@ -265,7 +271,7 @@ func (u *undoing) removeOne(ctx context.Context, i Item, row factory.Row) error 
 			return err
 		}
 	}
-	err := u.target.Delete(ctx, i.Ref(), row.ID)
+	err := u.target.Delete(ctx, i.Ref(), row.ID, u.approvers()...)
 	if errors.Is(err, factory.ErrNotFound) {
 		return nil
 	}
