@@ -228,8 +228,8 @@ func TestConsole_Page(t *testing.T) {
 			t.Error("the page does not say that there is more")
 		}
 		seen := 100
-		for target := "/"; ; {
-			target = ""
+		for {
+			target := ""
 			for _, link := range page.all("a") {
 				if attr(link, "rel") == "next" {
 					target = "/" + attr(link, "href")

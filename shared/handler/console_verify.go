@@ -71,7 +71,7 @@ func separate(err error) []error {
 		return nil
 	}
 	// An error of fmt.Errorf with several %w has the same method, and is one sentence that must stay whole.
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the outermost error is meant
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || errors.Join(joined.Unwrap()...).Error() != err.Error() {
 		return []error{err}
 	}

@@ -23,20 +23,14 @@ type Change struct {
 // Diff lists the places in which two JSON texts differ in meaning: order of keys, white space, escapes and the spelling of one number
 // ("1" and "1.0") do not count. Text that is not Unicode is the same only if every byte is. Paths come in ascending order. Both texts must be JSON.
 func Diff(from, to []byte) ([]Change, error) {
-	if !bytes.Equal(from, to) && (!exact(from) || !exact(to)) {
-		// Decoding would turn both into the replacement character, and call them the same.
-		return []Change{{From: inexact, To: inexact}}, nil
-	}
-	a, err := decode(from)
-	if err != nil {
-		return nil, err
-	}
-	b, err := decode(to)
-	if err != nil {
-		return nil, err
+	for _, text := range [][]byte{from, to} {
+		if !json.Valid(text) {
+			var v json.RawMessage
+			return nil, fmt.Errorf("not JSON: %w", json.Unmarshal(text, &v))
+		}
 	}
 	var changes []Change
-	walk("", a, b, &changes)
+	walk("", bytes.TrimSpace(from), bytes.TrimSpace(to), &changes)
 	return changes, nil
 }
 
@@ -51,9 +45,6 @@ func Lost(want, have []byte) ([]Change, error) {
 		return c.From == "" && !strings.HasSuffix(c.Path, "]")
 	}), nil
 }
-
-// inexact stands for a text that cannot be shown as it is.
-const inexact = `"(text that is not Unicode)"`
 
 // exact tells whether decoding keeps every character: the text is UTF-8, and no escape is half of a surrogate pair.
 func exact(text []byte) bool {
@@ -92,80 +83,85 @@ func escaped(text []byte) (rune, int) {
 	return rune(n), 6
 }
 
-func decode(text []byte) (any, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return nil, fmt.Errorf("not JSON: %w", err)
+// walk compares two values that are JSON.
+func walk(path string, a, b []byte, changes *[]Change) {
+	switch {
+	case a[0] == '{' && b[0] == '{':
+		x, y := fields(a), fields(b)
+		names := slices.Collect(maps.Keys(x))
+		for name := range y {
+			if _, both := x[name]; !both {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			at := name
+			if path != "" {
+				at = path + "." + name
+			}
+			step(at, x[name], y[name], changes)
+		}
+	case a[0] == '[' && b[0] == '[':
+		x, y := slices.Collect(Elements(a)), slices.Collect(Elements(b))
+		for i := range max(len(x), len(y)) {
+			var v, w []byte
+			if i < len(x) {
+				v = x[i].In(a)
+			}
+			if i < len(y) {
+				w = y[i].In(b)
+			}
+			step(fmt.Sprintf("%s[%d]", path, i), v, w, changes)
+		}
+	case !same(a, b):
+		*changes = append(*changes, Change{Path: path, From: compact(a), To: compact(b)})
 	}
-	return v, nil
 }
 
-func walk(path string, a, b any, changes *[]Change) {
-	switch x := a.(type) {
-	case map[string]any:
-		if y, ok := b.(map[string]any); ok {
-			names := slices.Collect(maps.Keys(x))
-			for name := range y {
-				if _, both := x[name]; !both {
-					names = append(names, name)
-				}
-			}
-			slices.Sort(names)
-			for _, name := range names {
-				at := name
-				if path != "" {
-					at = path + "." + name
-				}
-				v, inX := x[name]
-				w, inY := y[name]
-				switch {
-				case !inX:
-					*changes = append(*changes, Change{Path: at, To: text(w)})
-				case !inY:
-					*changes = append(*changes, Change{Path: at, From: text(v)})
-				default:
-					walk(at, v, w, changes)
-				}
-			}
-			return
-		}
-	case []any:
-		if y, ok := b.([]any); ok {
-			for i := range max(len(x), len(y)) {
-				at := fmt.Sprintf("%s[%d]", path, i)
-				switch {
-				case i >= len(x):
-					*changes = append(*changes, Change{Path: at, To: text(y[i])})
-				case i >= len(y):
-					*changes = append(*changes, Change{Path: at, From: text(x[i])})
-				default:
-					walk(at, x[i], y[i], changes)
-				}
-			}
-			return
-		}
-	case json.Number:
-		if y, ok := b.(json.Number); ok && sameNumber(string(x), string(y)) {
-			return
-		}
-	default:
-		if a == b {
-			return
-		}
+// step compares two values of which one may not be there.
+func step(path string, a, b []byte, changes *[]Change) {
+	if a == nil || b == nil {
+		*changes = append(*changes, Change{Path: path, From: compact(a), To: compact(b)})
+		return
 	}
-	*changes = append(*changes, Change{Path: path, From: text(a), To: text(b)})
+	walk(path, a, b, changes)
 }
 
-func text(v any) string {
+func fields(object []byte) map[string][]byte {
+	all := map[string][]byte{}
+	for name, span := range Members(object) {
+		all[name] = span.In(object)
+	}
+	return all
+}
+
+// same compares values that are not both objects or both lists.
+func same(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	if a[0] == '"' && b[0] == '"' {
+		// Decoding turns every half of a surrogate pair and every byte that is no UTF-8 into one and the same character.
+		x, okX := String(a)
+		y, okY := String(b)
+		return okX && okY && x == y && exact(a) && exact(b)
+	}
+	return isNumber(a) && isNumber(b) && sameNumber(string(a), string(b))
+}
+
+func isNumber(text []byte) bool { return text[0] == '-' || (text[0] >= '0' && text[0] <= '9') }
+
+// compact is a value on one line; empty for none.
+func compact(text []byte) string {
+	if text == nil {
+		return ""
+	}
 	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return fmt.Sprintf("%v", v)
+	if err := json.Compact(&buf, text); err != nil {
+		return string(text)
 	}
-	return strings.TrimSuffix(buf.String(), "\n")
+	return buf.String()
 }
 
 // longNumber is the length from which two spellings of a number are only compared as text: an exponent can make a short text a number

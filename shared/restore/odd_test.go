@@ -20,6 +20,7 @@ func TestRun_TakesAListWithoutVariablesForAnEmptyOne(t *testing.T) {
 		t.Run(live, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk(t, having(dataarts.Env, variables(variable("a", "1"), variable("b", "2"))))
+			d.hurry()
 			d.Handle(localtest.Workspace).Wipe()
 			d.put(dataarts.Env, live)
 			report := d.must(restore.Complete, `{"id":"x","date":"2026-11-22","duplicateNamePolicy":"overwrite"}`)
@@ -103,11 +104,8 @@ func TestRun_ReplacesEachValueOfAPropertyThatIsGivenTwice(t *testing.T) {
 func TestRun_TakesTextThatIsNoUnicodeForEqualToItsOwnBytesOnly(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ backup, live string }{
-		"a lone surrogate and the replacement character":            {`"\ud800"`, `"\ufffd"`},
-		"two lone surrogates":                                       {`"\ud800"`, `"\ud801"`},
-		"a byte that is no UTF-8 and the replacement character":     {"\"caf\xe9\"", `"caf\ufffd"`},
-		"a byte that is no UTF-8 and the replacement character raw": {"\"caf\xe9\"", "\"caf\ufffd\""},
-		"two bytes that are no UTF-8":                               {"\"caf\xe9\"", "\"caf\xe8\""},
+		"a lone surrogate and the replacement character": {`"\ud800"`, `"\ufffd"`},
+		"two lone surrogates":                            {`"\ud800"`, `"\ud801"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,7 +137,7 @@ func TestRun_CallsItFailedWhenTheServiceKeptOtherText(t *testing.T) {
 		return nil
 	})
 	report := d.must(restore.Partial, overwrite)
-	if i := item(report, asset.Scripts, "s"); i.Outcome != restore.Errored || !i.Written || !strings.Contains(i.Reason, "content") {
+	if i := item(report, asset.Scripts, "s"); i.Outcome != restore.Errored || !i.Written || !strings.Contains(i.Reason, "reads back") {
 		t.Errorf("%+v", i)
 	}
 }

@@ -21,8 +21,8 @@ type live struct {
 
 // saved reads the folders in which a restore saved live assets under a name ("before", "before-2", …), oldest first, and returns the first of them that
 // is free: a run that was continued may have more to save than the first one.
-func (o Options) saved(ctx context.Context, id, name string) (folders []*vault.Backup, free *vault.Folder, err error) {
-	l := o.Locations
+func (opts Options) saved(ctx context.Context, id, name string) (folders []*vault.Backup, free *vault.Folder, err error) {
+	l := opts.Locations
 	for n := 1; ; n++ {
 		numbered := name
 		if n > 1 {
@@ -57,8 +57,8 @@ func (a *applying) saveBefore(ctx context.Context) error {
 
 // saveLive saves live assets, and the environment variables if env is set, as a backup of their own under the restore's folder. What is saved there
 // under this name already is not saved again, unless it has changed since.
-func (o Options) saveLive(ctx context.Context, target Reader, report *Report, name string, all []live, env bool, check func(context.Context) error) error {
-	folders, free, err := o.saved(ctx, report.ID, name)
+func (opts Options) saveLive(ctx context.Context, target Reader, report *Report, name string, all []live, env bool, check func(context.Context) error) error {
+	folders, free, err := opts.saved(ctx, report.ID, name)
 	if err != nil {
 		return err
 	}
@@ -79,13 +79,13 @@ func (o Options) saveLive(ctx context.Context, target Reader, report *Report, na
 	if err != nil {
 		return err
 	}
-	now := o.Now().UTC()
+	now := opts.Now().UTC()
 	m := &vault.Manifest{FormatVersion: vault.FormatVersion, BackupDate: vault.NightlyName(now), Workspace: vault.Workspace{ID: report.Workspace},
 		Tool: "dataarts-backup, restore " + report.ID, StartedAt: now, Status: vault.Complete, Totals: map[asset.Kind]int{}, Counts: map[asset.Kind]int{}}
 	bindings := map[asset.Ref][]asset.Binding{}
 	var mu sync.Mutex
 	group, reading := errgroup.WithContext(ctx)
-	group.SetLimit(o.Concurrency)
+	group.SetLimit(opts.Concurrency)
 	for _, one := range all {
 		group.Go(func() error {
 			kept, err := read(reading, target, one)
@@ -116,7 +116,7 @@ func (o Options) saveLive(ctx context.Context, target Reader, report *Report, na
 	if len(m.Assets) == 0 && len(folders) > 0 {
 		return nil // the first folder is written in any case: it says that nothing had to be saved
 	}
-	m.Totals, m.FinishedAt = m.Counts, o.Now().UTC()
+	m.Totals, m.FinishedAt = m.Counts, opts.Now().UTC()
 	m.Sort()
 	for _, stored := range m.Assets {
 		w.Bind(stored.Ref(), bindings[stored.Ref().Identity()])

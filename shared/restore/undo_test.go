@@ -96,6 +96,7 @@ func TestUndo_TwiceAtOnceRemovesEverythingOnce(t *testing.T) {
 func TestUndo_TouchesOnlyTheVariablesThatTheRestoreWrote(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, having(dataarts.Env, variables(variable("a", "1"), variable("b", "1"), variable("c", "1"))))
+	d.hurry()
 	d.put(dataarts.Env, variables(variable("a", "2"), variable("b", "1")))
 	d.must(restore.Complete, `{"id":"x","date":"2026-11-22","duplicateNamePolicy":"overwrite","select":{"names":["a","c"]}}`)
 	d.put(dataarts.Env, variables(variable("a", "1"), variable("b", "edited since"), variable("c", "1"), variable("d", "new since")))
@@ -113,6 +114,7 @@ func TestUndo_TouchesOnlyTheVariablesThatTheRestoreWrote(t *testing.T) {
 func TestUndo_TakesVariablesBackThatWereWrittenAndNotReadBack(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, having(dataarts.Env, variables(variable("a", "1"), variable("b", "1"))))
+	d.hurry()
 	d.put(dataarts.Env, variables(variable("b", "2")))
 	var put, refused atomic.Bool
 	d.DataArts.Intercept(func(_ *http.Request, op dataarts.Operation) *dataarts.Fault {

@@ -19,7 +19,7 @@ func Main(m *testing.M, source string, bootstrap *string) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	*bootstrap = filepath.Join(dir, "bootstrap")
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", *bootstrap, source) //nolint:noctx // it ends with the test run
+	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", *bootstrap, source)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build %s: %v\n%s", source, err, out)
 		return 1
