@@ -304,7 +304,7 @@ func TestRun_CopiesTheFilesOfResources(t *testing.T) {
 	}
 	files := n.open(day).Manifest.Assets[1].Files
 	text, _ := json.Marshal(files)
-	if len(files) != 3 || files[0].Key != "2_resources/udf.files/libs/jars/a%20b.jar" || files[0].Size != 3 || files[1].Reason != "there is no such object" || files[2].Reason != "not an object on OBS" {
+	if len(files) != 3 || files[0].Key != "2_resources/udf.files/libs/jars/a%20b.jar" || files[0].Size != 3 || files[1].Reason != "there is no such object in the object service of the backups" || files[2].Reason != "not an object on OBS" {
 		t.Errorf("%s", text)
 	}
 	if data, _ := n.Objects.GetObject(localtest.Bucket, "backups/2026-11-22/"+files[0].Key); string(data) != "jar" {

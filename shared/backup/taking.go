@@ -298,7 +298,7 @@ func (t *taking) copyFiles(ctx context.Context, ref asset.Ref, definition []byte
 		file, err := t.writer.CopyFile(ctx, ref, location)
 		switch {
 		case errors.Is(err, store.ErrNotExist):
-			files = append(files, vault.File{Location: location, Reason: "there is no such object"})
+			files = append(files, vault.File{Location: location, Reason: "there is no such object in the object service of the backups"})
 		case err != nil:
 			return nil, err
 		default:

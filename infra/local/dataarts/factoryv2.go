@@ -26,7 +26,7 @@ func (q *request) listFactoryJobs() (reply, error) {
 		row.add("job_id", jsonLiteral(a.id))
 		rows[i] = [][]byte{row.object()}
 	}
-	return list("jobs", total+q.switches.TotalDelta, rows)
+	return list("jobs", max(0, total+q.switches.TotalDelta), rows)
 }
 
 // snake turns createTime into create_time.
@@ -64,7 +64,7 @@ func (q *request) listFactoryScripts() (reply, error) {
 		row.add("version", a.version)
 		rows[i] = [][]byte{row.object()}
 	}
-	return list("scripts", total+q.switches.TotalDelta, rows)
+	return list("scripts", max(0, total+q.switches.TotalDelta), rows)
 }
 
 // renameJob gives a job another name. Jobs that depend on it keep the old name.

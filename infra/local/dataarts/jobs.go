@@ -215,7 +215,7 @@ func (q *request) listJobs() (reply, error) {
 		row := q.jobRow(a)
 		rows[i] = [][]byte{row.object()}
 	}
-	return list("jobs", total+q.switches.TotalDelta, rows)
+	return list("jobs", max(0, total+q.switches.TotalDelta), rows)
 }
 
 func (q *request) filterJobs(jobType, fallback, name string) ([]*asset, error) {

@@ -185,5 +185,5 @@ func (q *request) listResources() (reply, error) {
 		owned.add(key, a.id)
 		rows[i] = spliced(text, owned)
 	}
-	return list("resources", total+q.switches.TotalDelta, rows)
+	return list("resources", max(0, total+q.switches.TotalDelta), rows)
 }

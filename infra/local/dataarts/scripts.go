@@ -150,5 +150,5 @@ func (q *request) listScripts() (reply, error) {
 		}
 		rows[i] = spliced(text, owned)
 	}
-	return list("scripts", total+q.switches.TotalDelta, rows)
+	return list("scripts", max(0, total+q.switches.TotalDelta), rows)
 }
