@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dataarts-backup/dataarts-backup/infra/local/dataarts"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/localtest"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/objectstore"
@@ -136,8 +138,8 @@ func TestRun_HoldsTheIDOfARunningRestoreAgainstAnotherRequest(t *testing.T) {
 			if now := stored(d, "x"); now != report {
 				t.Errorf("the report of the restore that runs was %s\nand is %s", report, now)
 			}
-			if raw, _ := json.Marshal(d.snapshot(localtest.Other)); string(raw) != must(json.Marshal(elsewhere)) {
-				t.Errorf("the other workspace is now %s", raw)
+			if diff := cmp.Diff(elsewhere, d.snapshot(localtest.Other)); diff != "" {
+				t.Errorf("the other workspace, -before +after:\n%s", diff)
 			}
 			d.must(restore.Complete, request)
 			d.undo(restore.Undone, "x")
@@ -146,13 +148,6 @@ func TestRun_HoldsTheIDOfARunningRestoreAgainstAnotherRequest(t *testing.T) {
 			}
 		})
 	}
-}
-
-func must(data []byte, err error) string {
-	if err != nil {
-		return err.Error()
-	}
-	return string(data)
 }
 
 func TestRun_ChecksThePlanHashOfItsOwnDryRun(t *testing.T) {

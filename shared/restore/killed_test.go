@@ -194,13 +194,13 @@ func TestRun_KilledAtAnyWriteAndContinuedEndsLikeOneThatWasNot(t *testing.T) {
 	for _, c := range []struct {
 		name, policy, schedules string
 		empty                   bool
-		ends                    []end
+		how                     end
 	}{
-		{"overwrite", "overwrite", "keep", false, []end{refused, dead}},
-		{"overwrite and start", "overwrite", "start", false, []end{applied}},
-		{"overwrite and stop", "overwrite", "stop", false, []end{dead}},
-		{"skip", "skip", "keep", false, []end{dead}},
-		{"fail", "fail", "keep", true, []end{dead}},
+		{"overwrite", "overwrite", "keep", false, dead},
+		{"overwrite and start", "overwrite", "start", false, refused},
+		{"overwrite and stop", "overwrite", "stop", false, applied},
+		{"skip", "skip", "keep", false, dead},
+		{"fail", "fail", "keep", true, refused},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -236,38 +236,36 @@ func TestRun_KilledAtAnyWriteAndContinuedEndsLikeOneThatWasNot(t *testing.T) {
 				t.Fatalf("%d writes are too few to say anything", writes)
 			}
 			for k := range writes {
-				for n, how := range c.ends {
-					name := fmt.Sprintf("write %d of %d, %s", k+1, writes, how)
-					id := fmt.Sprintf("k%d-%d", k+1, n)
-					d.lived(c.empty)
-					r := d.reaper()
-					r.during(k+1, how, func() {
-						if report, err := run(id); err == nil {
-							t.Errorf("%s: it was not interrupted: %s", name, dump(report))
-						}
-					})
-					r.during(0, refused, func() {
-						report, err := run(id)
-						if err != nil || report.Status != restore.Complete {
-							t.Errorf("%s: continued: %v %s", name, err, dump(report))
-							return
-						}
-						if diff := cmp.Diff(outcomes(want), outcomes(report)); diff != "" {
-							t.Errorf("%s: the report, -uninterrupted +continued:\n%s", name, diff)
-						}
-					})
-					if diff := cmp.Diff(after, d.state()); diff != "" {
-						t.Errorf("%s: the workspace, -uninterrupted +continued:\n%s", name, diff)
+				name := fmt.Sprintf("write %d of %d, %s", k+1, writes, c.how)
+				id := fmt.Sprintf("k%d", k+1)
+				d.lived(c.empty)
+				r := d.reaper()
+				r.during(k+1, c.how, func() {
+					if report, err := run(id); err == nil {
+						t.Errorf("%s: it was not interrupted: %s", name, dump(report))
 					}
-					if diff := cmp.Diff(whole.counts, r.counts); diff != "" {
-						t.Errorf("%s: applied writes, -uninterrupted +continued:\n%s", name, diff)
+				})
+				r.during(0, refused, func() {
+					report, err := run(id)
+					if err != nil || report.Status != restore.Complete {
+						t.Errorf("%s: continued: %v %s", name, err, dump(report))
+						return
 					}
-					if report, err := restore.Undo(t.Context(), id, d.options()); err != nil || report.Status != restore.Undone {
-						t.Errorf("%s: undo: %v %s", name, err, dump(report))
+					if diff := cmp.Diff(outcomes(want), outcomes(report)); diff != "" {
+						t.Errorf("%s: the report, -uninterrupted +continued:\n%s", name, diff)
 					}
-					if diff := cmp.Diff(before, d.state()); diff != "" {
-						t.Errorf("%s: the workspace, -before +after the undo:\n%s", name, diff)
-					}
+				})
+				if diff := cmp.Diff(after, d.state()); diff != "" {
+					t.Errorf("%s: the workspace, -uninterrupted +continued:\n%s", name, diff)
+				}
+				if diff := cmp.Diff(whole.counts, r.counts); diff != "" {
+					t.Errorf("%s: applied writes, -uninterrupted +continued:\n%s", name, diff)
+				}
+				if report, err := restore.Undo(t.Context(), id, d.options()); err != nil || report.Status != restore.Undone {
+					t.Errorf("%s: undo: %v %s", name, err, dump(report))
+				}
+				if diff := cmp.Diff(before, d.state()); diff != "" {
+					t.Errorf("%s: the workspace, -before +after the undo:\n%s", name, diff)
 				}
 			}
 		})
