@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/localtest"

@@ -226,6 +226,10 @@ func TestRun_ThatIsContinuedSavesWhatItOverwritesFirst(t *testing.T) {
 		if !d.saved("x", "before", "a.job", "precious") || !d.saved("x", "before/", "a.job", "old") {
 			t.Errorf("what was overwritten is saved: %v, what was there first: %v", d.saved("x", "before", "a.job", "precious"), d.saved("x", "before/", "a.job", "old"))
 		}
+		d.undo(restore.Undone, "x")
+		if got, _ := d.description("a"); got != "old" {
+			t.Errorf("after the undo a is %q: the state before the restore is the oldest that was saved", got)
+		}
 	})
 }
 
