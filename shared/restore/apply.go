@@ -263,8 +263,10 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 			a.written(s)
 			return nil
 		}
+		// A create of the run that is continued may have been applied after this one has looked.
 		lost := errors.Is(err, factory.ErrUnknownOutcome)
-		if !lost && (try == 1 || !errors.Is(err, factory.ErrExists)) {
+		mayExist := try > 1 || a.plan.prior.running()
+		if !lost && (!mayExist || !errors.Is(err, factory.ErrExists)) {
 			return err // it names the operation and the asset
 		}
 		there, findErr := a.find(ctx, s)
@@ -272,7 +274,9 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 		case findErr != nil:
 			return fmt.Errorf("look whether %s was created: %w", ref, findErr)
 		case there:
-			a.written(s)
+			if lost || try > 1 {
+				a.written(s)
+			}
 			return nil // what it holds is compared when it is read back
 		case try == tries:
 			return err

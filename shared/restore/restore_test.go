@@ -25,7 +25,7 @@ import (
 
 const day = "2026-11-22"
 
-var terms = lease.Options{Owner: "test", TTL: 2 * time.Second, Settle: 100 * time.Millisecond}
+var terms = lease.Options{Owner: "test", TTL: 10 * time.Second, Settle: 200 * time.Millisecond}
 
 // desk is where an operator restores: a cloud, a vault, and the workspace as it was when the backup was taken.
 type desk struct {
@@ -508,7 +508,13 @@ func TestRun_ACreateWhoseAnswerWasLostIsNeitherDoubledNorCalledFailed(t *testing
 				}
 				return nil
 			})
-			d.must(restore.Complete, overwrite)
+			opts := d.options()
+			opts.Concurrency = 1 // so that no asset meets the fault twice
+			req, _ := restore.ParseRequest([]byte(overwrite))
+			req.ID = "lost"
+			if report, err := restore.Run(t.Context(), req, opts); err != nil || report.Status != restore.Complete {
+				t.Fatalf("%+v %v", report, err)
+			}
 			if differences := d.same(localtest.Workspace); len(differences) > 0 {
 				t.Errorf("%q", differences)
 			}

@@ -168,9 +168,12 @@ func (u *undoing) touched(name string) bool {
 func (u *undoing) save(ctx context.Context, before []*vault.Backup, created []Item, rows map[asset.Ref]factory.Row) error {
 	var all []live
 	env := false
+	named := map[asset.Ref]bool{}
 	for _, b := range before {
 		for _, a := range b.Manifest.Assets {
-			if row, there := rows[a.Ref().Identity()]; there {
+			id := a.Ref().Identity()
+			if row, there := rows[id]; there && !named[id] { // it may have been saved more than once
+				named[id] = true
 				all = append(all, live{a.Ref(), row.ID})
 			}
 			env = env || a.Kind == asset.Env
