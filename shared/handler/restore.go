@@ -198,8 +198,12 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 		req.ID = id
 	}
 	answer, err := r.run(ctx, req)
-	if report, ok := answer.(*restore.Report); ok && req.Undo != "" && report.Status == restore.Failed {
-		return r.refuseObject(ctx, id, nil, errors.New(report.Message)) // the report of the restore stays as it is
+	if report, ok := answer.(*restore.Report); ok && report.Status == restore.Failed {
+		// A refusal for the sake of another restore with this id is not on record there: its report stays as it is.
+		stored, loadErr := r.locations().Reports().Load(ctx, report.ID)
+		if loadErr != nil || stored.Message != report.Message {
+			return r.refuseObject(ctx, id, nil, errors.New(report.Message))
+		}
 	}
 	return answer, err
 }
@@ -263,6 +267,11 @@ func (r *restoring) post(ctx context.Context, http event.Request) (reply, error)
 		req.ID = r.options.NewID()
 	}
 	if err := r.locations().Check(ctx, req); err != nil {
+		return reply{}, err
+	}
+	if stored, err := r.locations().Reports().Load(ctx, req.ID); err == nil && stored.StandsForAnother(req) {
+		return reply{}, &httpError{status: 409, code: codeConflict, message: fmt.Sprintf("id %q stands for another request already, whose restore is %s", req.ID, stored.Status)}
+	} else if err != nil && !errors.Is(err, restore.ErrNoReport) {
 		return reply{}, err
 	}
 	if req.DryRun {

@@ -91,7 +91,7 @@ func (a *applying) write(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return a.restart(ctx)
 }
 
 // layer writes the jobs of one layer. The jobs of a cycle are first created without their dependencies, because the service refuses a job that
@@ -196,10 +196,15 @@ func (a *applying) asset(ctx context.Context, s *step) error {
 // block gives a step that cannot be written its outcome, and tells whether it did.
 func (a *applying) block(s *step) bool {
 	reason := a.blockedBy(s)
-	if reason != "" {
+	switch {
+	case reason == "":
+		return false
+	case s.cut:
+		a.set(s, Errored, "it was created without the jobs it depends on, and "+reason)
+	default:
 		a.set(s, Blocked, reason)
 	}
-	return reason != ""
+	return true
 }
 
 // blockCycle blocks all jobs of a cycle if one of them is blocked: none of them could be written whole.

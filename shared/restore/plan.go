@@ -234,17 +234,21 @@ func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row) error {
 		s.item.Action, s.item.Reason = ActionSkip, "it exists"
 		return nil
 	}
-	if err := p.look(ctx, s, row); err != nil {
-		return err
-	}
 	kind := s.item.Kind
 	current, err := p.target.Get(ctx, s.asset.Ref(), s.id)
+	if err == nil {
+		err = p.look(ctx, s, row)
+	}
 	if errors.Is(err, factory.ErrNotFound) { // gone since it was listed
 		s.exists, s.running, s.item.WasRunning, s.item.Action = false, false, false, ActionCreate
 		return nil
 	}
-	if err != nil {
+	if interrupted(ctx, err) {
 		return err
+	}
+	if err != nil { // what cannot be looked at cannot be saved, so it is not overwritten; the others are restored all the same
+		s.item.Action, s.item.Reason = ActionBlocked, "the live one cannot be read: "+err.Error()
+		return nil
 	}
 	desired, err := p.definition(ctx, s)
 	if err != nil {
@@ -266,7 +270,7 @@ func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row) error {
 				return fmt.Errorf("compare %s: %w", s.asset.Ref(), err)
 			}
 			if s.cut {
-				s.item.Action = ActionCreate
+				s.item.Action, s.item.Written = ActionCreate, true
 				return nil
 			}
 		}
@@ -276,7 +280,7 @@ func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row) error {
 		s.item.Action = ActionUnchanged
 	case mayBeOurs && policy == Skip:
 		s.item.Action, s.item.Reason = ActionSkip, "somebody else created it since this restore began"
-	case mayBeOurs && policy == Fail:
+	case policy == Fail && p.prior.running():
 		s.item.Action, s.item.Reason = ActionBlocked, "somebody else created it since this restore began, and duplicateNamePolicy is fail"
 	case kind != asset.Jobs && rawjson.StringAt(current, "type") != rawjson.StringAt(desired, "type"):
 		s.item.Action, s.item.Changes = ActionBlocked, describeChanges(kind, changes)
@@ -430,7 +434,13 @@ func (p *plan) describe(r *Report) {
 	for _, s := range p.steps {
 		item := s.item
 		if before, ok := p.done[item.Ref().Identity()]; ok {
-			item.Written = before.Written
+			item.Written = item.Written || before.Written
+			switch {
+			case before.Action == ActionOverwrite && item.Action == ActionCreate: // deleted meanwhile: it is no creation of this restore
+				item.Action = ActionOverwrite
+			case before.Action == ActionCreate && before.Written: // whatever has become of it, this restore created it
+				item.Action = ActionCreate
+			}
 			if item.Action == ActionUnchanged && (before.Action == ActionCreate || before.Action == ActionOverwrite) {
 				item.Action, item.Changes = before.Action, before.Changes // the run that is continued has written it already
 			}

@@ -11,6 +11,12 @@ func (a *applying) outcome(s *step) Outcome {
 	return a.report.Items[s.index].Outcome
 }
 
+func (a *applying) reason(s *step) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.report.Items[s.index].Reason
+}
+
 func (a *applying) set(s *step, o Outcome, reason string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

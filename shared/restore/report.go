@@ -121,9 +121,9 @@ func (r *Report) Succeeded() bool {
 	return slices.Contains([]Status{Complete, Planned, Undone}, r.Status)
 }
 
-// final tells whether the restore is over.
+// final tells whether the restore was carried out and is over. A refused one never began: what was wrong may be put right, and the same request sent again.
 func (r *Report) final() bool {
-	return slices.Contains([]Status{Complete, Partial, Failed, Undone}, r.Status)
+	return slices.Contains([]Status{Complete, Partial, Undone}, r.Status)
 }
 
 // running tells whether the restore was begun and is not over. A nil report is of no restore.
@@ -161,13 +161,18 @@ func (i Item) rank() int {
 	return 2
 }
 
+// StandsForAnother tells whether the id of the report's restore is taken by another request than this one.
+func (r *Report) StandsForAnother(req Request) bool {
+	return (r.running() || r.final()) && r.Request != nil && !r.Request.same(req)
+}
+
 // answerTo returns the answer to a request under an id that is on record: the report of a restore that is over, or a refusal if the id stands for
 // another request. It is nil where the request is to be carried out.
 func (r *Report) answerTo(req Request, fresh *Report) *Report {
 	if r == nil || (!r.running() && !r.final()) {
 		return nil
 	}
-	if r.Request != nil && !r.Request.same(req) {
+	if r.StandsForAnother(req) {
 		refused := *fresh
 		refused.Message = fmt.Sprintf("id %q stands for another request already, whose restore is %s: the same id is the same restore", r.ID, r.Status)
 		return &refused
@@ -184,7 +189,13 @@ func (r *Report) refused(ctx context.Context, reports Reports, prior *Report, re
 	r.Status, r.Message, r.FinishedAt = Failed, refusal.Error(), &finished
 	if prior.running() {
 		r.Status, r.Items, r.PlanHash = Partial, prior.Items, prior.PlanHash
+		r.Backup, r.Workspace, r.StartedAt = prior.Backup, prior.Workspace, prior.StartedAt
 		r.Message = "it was begun and cannot be continued: " + refusal.Error()
+		for _, i := range prior.Items {
+			if i.Kind == asset.Jobs && i.WasRunning && i.Action == ActionOverwrite && i.Outcome == "" {
+				r.Message += fmt.Sprintf("; %s ran before, and may be stopped", i.Ref())
+			}
+		}
 	}
 	return reports.Save(ctx, r)
 }

@@ -116,13 +116,40 @@ func Run(ctx context.Context, req Request, opts Options) (*Report, error) {
 		return known.report, nil
 	}
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		err = report.refused(ctx, reports, prior, refusal, opts.Now)
+		err = opts.record(ctx, report, refusal)
+		if known, ok := errors.AsType[*knownReport](err); ok {
+			return known.report, nil
+		}
 	}
 	if err != nil {
 		report.Message = "interrupted: " + err.Error()
 	}
 	logReport(ctx, report, err)
 	return report, err
+}
+
+// record writes a refusal that came before the lease was held. What another run has on record under this id stays there.
+func (opts Options) record(ctx context.Context, report *Report, refusal *Refusal) error {
+	reports := opts.Locations.Reports()
+	stored, err := reports.prior(ctx, report.ID)
+	switch {
+	case err != nil:
+		return err
+	case stored != nil && stored.final():
+		return &knownReport{stored}
+	case !stored.running():
+		return report.refused(ctx, reports, nil, refusal, opts.Now)
+	}
+	return underLease(ctx, opts, stored.Workspace, func(ctx context.Context, _ func(context.Context) error) error {
+		now, err := reports.prior(ctx, report.ID)
+		if err != nil {
+			return err
+		}
+		if now != nil && now.final() {
+			return &knownReport{now}
+		}
+		return report.refused(ctx, reports, now, refusal, opts.Now)
+	})
 }
 
 // knownReport ends a run that finds, once it holds the lease, that another run has finished this restore.
@@ -143,7 +170,9 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 	if prior.running() {
 		// What "latest" or a location mean may have changed since; what was begun goes on.
 		req.Path, req.Date, req.Source, req.Workspace = prior.Backup, "", "", prior.Workspace
-		report.StartedAt, report.Workspace = prior.StartedAt, prior.Workspace
+		report.StartedAt, report.Backup, report.Workspace = prior.StartedAt, prior.Backup, prior.Workspace
+		report.Status, report.PlanHash, report.Items = Running, prior.PlanHash, prior.Items
+		report.count()
 	}
 	backup, err := opts.Locations.find(ctx, req)
 	if err != nil {
@@ -164,6 +193,10 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 		}
 		p.describe(report)
 		report.Status, report.Message = Planned, p.message()
+		stored, err := reports.prior(ctx, req.ID)
+		if err != nil || stored.running() || (stored != nil && stored.final()) {
+			return err // a restore that writes has taken the id meanwhile, and its report stays
+		}
 		return reports.Save(ctx, report)
 	}
 	return underLease(ctx, opts, report.Workspace, func(ctx context.Context, check func(context.Context) error) error {
@@ -176,9 +209,17 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 			return &knownReport{known}
 		}
 		if now.running() && !prior.running() {
-			return run(ctx, req, opts.holding(check), report, now)
+			if now.Workspace != report.Workspace {
+				return refuse("id %q is in use by a restore into workspace %s", req.ID, now.Workspace)
+			}
+			err = run(ctx, req, opts.holding(check), report, now)
+		} else {
+			err = apply(ctx, req, opts, report, now, backup, check)
 		}
-		return apply(ctx, req, opts, report, now, backup, check)
+		if refusal, ok := errors.AsType[*Refusal](err); ok {
+			return report.refused(ctx, reports, now, refusal, opts.Now)
+		}
+		return err
 	})
 }
 
@@ -199,10 +240,14 @@ func apply(ctx context.Context, req Request, opts Options, report, prior *Report
 	}
 	finished := opts.Now().UTC()
 	report.FinishedAt = &finished
-	if err := check(ctx); err != nil {
-		return err
+	err = check(ctx)
+	if err == nil {
+		err = opts.Locations.Reports().Save(ctx, report)
 	}
-	return opts.Locations.Reports().Save(ctx, report)
+	if err != nil { // it is over only once that is on record
+		report.Status, report.FinishedAt = Running, nil
+	}
+	return err
 }
 
 // underLease runs fn while no other restore or undo works on the workspace. check asks the store whether that still holds; it belongs right before

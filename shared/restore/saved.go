@@ -52,12 +52,14 @@ func (a *applying) saveBefore(ctx context.Context) error {
 			all = append(all, live{s.asset.Ref(), s.id})
 		}
 	}
-	return a.opts.saveLive(ctx, a.target, a.report, "before", all, env, a.check)
+	return a.opts.saveLive(ctx, a.target, a.report, "before", all, env, a.check, nil)
 }
 
 // saveLive saves live assets, and the environment variables if env is set, as a backup of their own under the restore's folder. What is saved there
-// under this name already is not saved again, unless it has changed since.
-func (opts Options) saveLive(ctx context.Context, target Reader, report *Report, name string, all []live, env bool, check func(context.Context) error) error {
+// under this name already is not saved again, unless it has changed since. unsaved, if given, is
+// told of what cannot be read; else that is an error.
+func (opts Options) saveLive(ctx context.Context, target Reader, report *Report, name string, all []live, env bool, check func(context.Context) error,
+	unsaved func(one live, err error)) error {
 	folders, free, err := opts.saved(ctx, report.ID, name)
 	if err != nil {
 		return err
@@ -91,6 +93,12 @@ func (opts Options) saveLive(ctx context.Context, target Reader, report *Report,
 			kept, err := read(reading, target, one)
 			if errors.Is(err, factory.ErrNotFound) {
 				return nil // gone meanwhile: there is nothing to lose
+			}
+			if err != nil && unsaved != nil && !interrupted(reading, err) {
+				mu.Lock()
+				defer mu.Unlock()
+				unsaved(one, err)
+				return nil
 			}
 			if err != nil {
 				return fmt.Errorf("save %s before it is changed: %w", one.ref, err)

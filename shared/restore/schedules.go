@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
@@ -119,7 +120,31 @@ func (a *applying) resume(ctx context.Context, s *step) error {
 	if s.item.Kind != asset.Jobs || !s.item.WasRunning || s.running {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	return a.target.StartJob(ctx, s.item.Name)
+	if ctx.Err() != nil {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+	}
+	if err := a.target.StartJob(ctx, s.item.Name); err != nil {
+		// In words only: that this took too long does not mean that the restore's time is over.
+		return fmt.Errorf("it ran before, and could not be started again: %v", err) //nolint:errorlint // see above
+	}
+	s.running = true
+	return nil
+}
+
+// restart starts jobs that an earlier run of this restore stopped, and that this one did not write.
+func (a *applying) restart(ctx context.Context) error {
+	for _, s := range a.plan.steps {
+		if s.item.Kind != asset.Jobs || !a.plan.prior.running() || a.outcome(s) != Blocked {
+			continue
+		}
+		if err := a.resume(ctx, s); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			a.set(s, Blocked, a.reason(s)+"; "+err.Error())
+		}
+	}
+	return nil
 }

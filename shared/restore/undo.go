@@ -29,16 +29,25 @@ func Undo(ctx context.Context, id string, opts Options) (*Report, error) {
 	}
 	err = underLease(ctx, opts, report.Workspace, func(ctx context.Context, check func(context.Context) error) error {
 		// What was loaded before the lease was held may be of a restore that was under way.
-		if report, err = opts.undoable(ctx, id); err != nil || report.Status == Undone {
+		now, err := opts.undoable(ctx, id)
+		if err != nil {
 			return err
 		}
-		u := &undoing{opts: opts, report: report, target: opts.Workspace(report.Workspace), check: check}
+		if report = now; report.Status == Undone {
+			return nil
+		}
+		former := report.Status
+		u := &undoing{opts: opts, report: report, target: opts.Workspace(report.Workspace), check: check, left: map[asset.Ref]bool{}}
 		if err := u.run(ctx); err != nil {
 			return err
 		}
 		finished := opts.Now().UTC()
 		report.FinishedAt = &finished
-		return opts.Locations.Reports().Save(ctx, report)
+		if err := opts.Locations.Reports().Save(ctx, report); err != nil {
+			report.Status = former // it is undone only once that is on record
+			return err
+		}
+		return nil
 	})
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		return opts.refusedUndo(id, refusal), nil
@@ -72,6 +81,7 @@ type undoing struct {
 	report *Report
 	target Workspace
 	check  func(context.Context) error
+	left   map[asset.Ref]bool // what cannot be saved, and is therefore not removed
 	faults []string
 }
 
@@ -180,9 +190,14 @@ func (u *undoing) save(ctx context.Context, before []*vault.Backup, created []It
 		}
 	}
 	for _, i := range created {
-		all = append(all, live{i.Ref(), rows[i.Ref().Identity()].ID})
+		if id := i.Ref().Identity(); !named[id] {
+			all = append(all, live{i.Ref(), rows[id].ID})
+		}
 	}
-	return u.opts.saveLive(ctx, u.target, u.report, "undo", all, env, u.check)
+	return u.opts.saveLive(ctx, u.target, u.report, "undo", all, env, u.check, func(one live, err error) {
+		u.left[one.ref.Identity()] = true
+		u.fault("%s cannot be saved, so it was left alone: %v", one.ref, err)
+	})
 }
 
 // approvers are those of the restore: what it took to write, it takes to write back.
@@ -228,13 +243,17 @@ func (u *undoing) putBack(ctx context.Context, saved *vault.Backup) (int, error)
 func (u *undoing) remove(ctx context.Context, created []Item, rows map[asset.Ref]factory.Row) (int, error) {
 	removed := 0
 	for _, kind := range []asset.Kind{asset.Jobs, asset.Scripts, asset.Resources} {
-		n, err := u.removeAll(ctx, slices.DeleteFunc(slices.Clone(created), func(i Item) bool { return i.Kind != kind }), rows)
+		n, err := u.removeAll(ctx, slices.DeleteFunc(slices.Clone(created), func(i Item) bool { return i.Kind != kind || u.left[i.Ref().Identity()] }), rows)
 		removed += n
 		if err != nil {
 			return removed, err
 		}
 	}
 	n, err := u.removeVariables(ctx)
+	if err != nil && !interrupted(ctx, err) {
+		u.fault("environment variables were not removed: %s", withoutMessage(err))
+		err = nil
+	}
 	return removed + n, err
 }
 
@@ -283,18 +302,27 @@ func (u *undoing) removeOne(ctx context.Context, i Item, row factory.Row) error 
 
 // removeVariables takes the variables that the restore created out of the live list.
 func (u *undoing) removeVariables(ctx context.Context) (int, error) {
-	created := map[string]bool{}
+	created, unknown := map[string]bool{}, map[string]bool{}
 	for _, i := range u.report.Items {
-		if i.Kind == asset.Env && i.Action == ActionCreate && (i.Outcome == Created || i.Written) {
+		switch {
+		case i.Kind != asset.Env || i.Action != ActionCreate:
+		case i.Outcome == Created || i.Written:
 			created[i.Name] = true
+		case i.Outcome == Errored || i.Outcome == "":
+			unknown[i.Name] = true
 		}
 	}
-	if len(created) == 0 {
+	if len(created)+len(unknown) == 0 {
 		return 0, nil
 	}
 	now, err := liveVariables(ctx, u.target)
 	if err != nil {
 		return 0, err
+	}
+	for _, name := range now.Names() {
+		if unknown[name] {
+			u.fault("environment variable %q is there, and it is unknown whether the restore created it; it was left alone", name)
+		}
 	}
 	isCreated := func(name string) bool { return created[name] }
 	removed := len(slices.DeleteFunc(slices.Clone(now.Names()), func(name string) bool { return !created[name] }))
@@ -325,7 +353,7 @@ func (u *undoing) schedules(ctx context.Context) error {
 	asked := u.report.Request != nil && (u.report.Request.Schedules == Start || u.report.Request.Schedules == Stop)
 	for _, i := range u.report.Items {
 		row, there := rows[i.Ref().Identity()]
-		touched := i.Action == ActionOverwrite || (asked && i.Action == ActionUnchanged)
+		touched := (i.Action == ActionOverwrite && (i.Outcome != Blocked || i.Written)) || (asked && i.Action == ActionUnchanged)
 		if i.Kind != asset.Jobs || !there || !touched {
 			continue
 		}

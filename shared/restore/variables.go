@@ -64,7 +64,7 @@ func (p *plan) compareVariables(ctx context.Context) error {
 			s.item.Action = ActionUnchanged
 		case p.request.DuplicateNamePolicy == Skip:
 			s.item.Action, s.item.Reason = ActionSkip, "it exists"
-		case mayBeOurs && p.request.DuplicateNamePolicy == Fail:
+		case p.request.DuplicateNamePolicy == Fail && p.prior.running():
 			s.item.Action, s.item.Reason = ActionBlocked, "somebody else created it since this restore began, and duplicateNamePolicy is fail"
 		default:
 			s.item.Action, s.item.Changes = ActionOverwrite, describeChanges(asset.Env, changes)

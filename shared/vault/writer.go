@@ -67,24 +67,22 @@ func (w *Writer) Put(ctx context.Context, ref asset.Ref, definition []byte) (Ass
 	if len(w.folder.assetKey(a.Key)) > maxKey {
 		return Asset{}, fmt.Errorf("store %s: %w", ref, ErrUnstorable)
 	}
-	tag := etag(definition)
 	w.mu.Lock()
 	old, ok := w.there[a.Key]
 	_, again := w.written[a.Key]
-	w.written[a.Key] = tag
+	w.written[a.Key] = old.ETag
 	w.mu.Unlock()
-	if ok && !again && old.Size == a.Size && old.ETag == tag {
+	if ok && !again && old.Size == a.Size && old.ETag == etag(definition) {
 		return a, nil
 	}
-	if _, err := w.folder.store.Put(ctx, w.folder.assetKey(a.Key), definition, store.Condition{}); err != nil {
+	info, err := w.folder.store.Put(ctx, w.folder.assetKey(a.Key), definition, store.Condition{})
+	if err != nil {
 		return Asset{}, fmt.Errorf("store %s: %w", ref, err)
 	}
+	w.mu.Lock()
+	w.written[a.Key] = info.ETag
+	w.mu.Unlock()
 	return a, nil
-}
-
-func isMD5(tag string) bool {
-	_, err := hex.DecodeString(tag)
-	return err == nil && len(tag) == 2*md5.Size
 }
 
 func etag(data []byte) string {
@@ -185,9 +183,8 @@ func (w *Writer) settle(ctx context.Context, m *Manifest) error {
 		switch {
 		case ok && size != info.Size:
 			return fmt.Errorf("%s has %d bytes in the store, %d were sent: %w", key, info.Size, size, store.ErrDamaged)
-		case ok && isMD5(info.ETag) && w.written[key] != "" && info.ETag != w.written[key] && w.there[key].ETag != info.ETag:
-			// Somebody else wrote it. (In a bucket that encrypts, an ETag may look like an MD5 and be none: then it is not that of an
-			// earlier listing either, but the object is read back.)
+		case ok && w.written[key] != "" && info.ETag != w.written[key]:
+			// Somebody else wrote it, or the store tells another ETag in listings than it answers to writes: then the object is read back.
 			if sum, _, err := w.folder.hashObject(ctx, key); err != nil || sum != hashes[key] {
 				return fmt.Errorf("%s is not what was sent: %w", key, errors.Join(err, store.ErrDamaged))
 			}
