@@ -16,6 +16,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/graph"
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+	"github.com/dataarts-backup/dataarts-backup/shared/store"
 )
 
 // saveEvery is how often the report is written while a restore runs, so that its progress can be watched.
@@ -40,8 +41,23 @@ type applying struct {
 func (a *applying) run(ctx context.Context) error {
 	a.report.Status, a.report.Message = Running, ""
 	a.settleWithoutWriting()
+	stored, err := a.opts.Locations.Reports().prior(ctx, a.report.ID)
+	if err != nil {
+		return err
+	}
+	// The lease is one workspace's: a restore into another one may have taken the id while this one planned.
+	if known := stored.answerTo(*a.report.Request, a.report); known != nil {
+		return &knownReport{known}
+	}
+	if stored.running() && !a.plan.prior.running() {
+		return a.report.taken()
+	}
 	// The plan is on record before the first write: who continues this restore has to know what it was about to do.
-	if err := a.opts.Locations.Reports().Save(ctx, a.report); err != nil {
+	err = a.opts.Locations.Reports().save(ctx, a.report, store.Condition{IfNoneMatch: stored == nil})
+	if errors.Is(err, store.ErrPrecondition) {
+		return a.report.taken()
+	}
+	if err != nil {
 		return err
 	}
 	a.saved = a.opts.Now()

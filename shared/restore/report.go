@@ -183,23 +183,6 @@ func (r *Report) answerTo(req Request, fresh *Report) *Report {
 	return nil
 }
 
-// refused turns the report into that of a refusal and writes it. A restore that has begun keeps what it did on record.
-func (r *Report) refused(ctx context.Context, reports Reports, prior *Report, refusal *Refusal, now func() time.Time) error {
-	finished := now().UTC()
-	r.Status, r.Message, r.FinishedAt = Failed, refusal.Error(), &finished
-	if prior.running() {
-		r.Status, r.Items, r.PlanHash = Partial, prior.Items, prior.PlanHash
-		r.Backup, r.Workspace, r.StartedAt = prior.Backup, prior.Workspace, prior.StartedAt
-		r.Message = "it was begun and cannot be continued: " + refusal.Error()
-		for _, i := range prior.Items {
-			if i.Kind == asset.Jobs && i.WasRunning && i.Action == ActionOverwrite && i.Outcome == "" {
-				r.Message += fmt.Sprintf("; %s ran before, and may be stopped", i.Ref())
-			}
-		}
-	}
-	return reports.Save(ctx, r)
-}
-
 // Reports keeps reports under <root>/restores/.
 type Reports struct {
 	Store store.Store
@@ -246,12 +229,17 @@ func (s Reports) prior(ctx context.Context, id string) (*Report, error) {
 
 // Save writes a report.
 func (s Reports) Save(ctx context.Context, r *Report) error {
+	return s.save(ctx, r, store.Condition{})
+}
+
+// save writes a report under a condition. Errors: store.ErrPrecondition.
+func (s Reports) save(ctx context.Context, r *Report, cond store.Condition) error {
 	r.count()
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the report of restore %q: %w", r.ID, err)
 	}
-	if _, err := s.Store.Put(ctx, s.key(r.ID), append(data, '\n'), store.Condition{}); err != nil {
+	if _, err := s.Store.Put(ctx, s.key(r.ID), append(data, '\n'), cond); err != nil {
 		return fmt.Errorf("write the report of restore %q: %w", r.ID, err)
 	}
 	return nil

@@ -128,6 +128,15 @@ func Run(ctx context.Context, req Request, opts Options) (*Report, error) {
 	return report, err
 }
 
+// taken refuses an id that another restore has begun to use; what that one has on record is not touched.
+func (r *Report) taken() error {
+	refused := *r
+	refused.Status, refused.FinishedAt, refused.Items = Failed, nil, []Item{}
+	refused.Message = fmt.Sprintf("id %q is in use by a restore into another workspace", r.ID)
+	refused.count()
+	return &knownReport{&refused}
+}
+
 // record writes a refusal that came before the lease was held. What another run has on record under this id stays there.
 func (opts Options) record(ctx context.Context, report *Report, refusal *Refusal) error {
 	reports := opts.Locations.Reports()
@@ -138,7 +147,7 @@ func (opts Options) record(ctx context.Context, report *Report, refusal *Refusal
 	case stored != nil && stored.final():
 		return &knownReport{stored}
 	case !stored.running():
-		return report.refused(ctx, reports, nil, refusal, opts.Now)
+		return opts.refused(ctx, report, nil, refusal)
 	}
 	return underLease(ctx, opts, stored.Workspace, func(ctx context.Context, _ func(context.Context) error) error {
 		now, err := reports.prior(ctx, report.ID)
@@ -148,8 +157,24 @@ func (opts Options) record(ctx context.Context, report *Report, refusal *Refusal
 		if now != nil && now.final() {
 			return &knownReport{now}
 		}
-		return report.refused(ctx, reports, now, refusal, opts.Now)
+		return opts.refused(ctx, report, now, refusal)
 	})
+}
+
+// refused turns the report into that of a refusal and writes it. A restore that has begun keeps what it did on record, and starts the jobs again that it
+// had stopped.
+func (opts Options) refused(ctx context.Context, r, begun *Report, refusal *Refusal) error {
+	finished := opts.Now().UTC()
+	r.Status, r.Message, r.FinishedAt = Failed, refusal.Error(), &finished
+	if begun.running() {
+		r.Status, r.Items, r.PlanHash = Partial, begun.Items, begun.PlanHash
+		r.Backup, r.Workspace, r.StartedAt = begun.Backup, begun.Workspace, begun.StartedAt
+		r.Message = "it was begun and cannot be continued: " + refusal.Error()
+		if err := opts.restartStopped(ctx, r); err != nil {
+			return err
+		}
+	}
+	return opts.Locations.Reports().Save(ctx, r)
 }
 
 // knownReport ends a run that finds, once it holds the lease, that another run has finished this restore.
@@ -210,14 +235,14 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 		}
 		if now.running() && !prior.running() {
 			if now.Workspace != report.Workspace {
-				return refuse("id %q is in use by a restore into workspace %s", req.ID, now.Workspace)
+				return report.taken()
 			}
 			err = run(ctx, req, opts.holding(check), report, now)
 		} else {
 			err = apply(ctx, req, opts, report, now, backup, check)
 		}
 		if refusal, ok := errors.AsType[*Refusal](err); ok {
-			return report.refused(ctx, reports, now, refusal, opts.Now)
+			return opts.refused(ctx, report, now, refusal)
 		}
 		return err
 	})

@@ -148,3 +148,39 @@ func (a *applying) restart(ctx context.Context) error {
 	}
 	return nil
 }
+
+// restartStopped starts the jobs again that an earlier run of a restore stopped and did not come back to, and says in the message which could not be.
+func (opts Options) restartStopped(ctx context.Context, r *Report) error {
+	stopped := map[string]bool{}
+	for _, i := range r.Items {
+		if i.Kind == asset.Jobs && i.WasRunning && i.Action == ActionOverwrite && i.Outcome == "" {
+			stopped[i.Name] = true
+		}
+	}
+	if len(stopped) == 0 {
+		return nil
+	}
+	target := opts.Workspace(r.Workspace)
+	var rows []factory.Row
+	if _, err := target.List(ctx, asset.Jobs, func(row factory.Row) error {
+		if row.Raw = nil; stopped[row.Ref.Name] {
+			rows = append(rows, row)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		running, err := runs(ctx, target, row)
+		if err == nil && !running {
+			err = target.StartJob(ctx, row.Ref.Name)
+		}
+		if interrupted(ctx, err) {
+			return err
+		}
+		if err != nil {
+			r.Message += fmt.Sprintf("; %s ran before and could not be started again: %v", row.Ref, err)
+		}
+	}
+	return nil
+}
