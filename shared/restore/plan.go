@@ -248,7 +248,7 @@ func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row) error {
 	}
 	if err != nil { // what cannot be looked at cannot be saved, so it is not overwritten; the others are restored all the same
 		s.item.Action, s.item.Reason = ActionBlocked, "the live one cannot be read: "+err.Error()
-		return nil
+		return nil //nolint:nilerr // it is the item's, not the plan's
 	}
 	desired, err := p.definition(ctx, s)
 	if err != nil {
