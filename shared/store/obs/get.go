@@ -112,6 +112,10 @@ type body struct {
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	// What has arrived already could still be read: whether it has must not decide.
+	if err := b.ctx.Err(); err != nil {
+		return 0, b.client.fail(b.op, 1, err)
+	}
 	stall := time.AfterFunc(b.client.opts.StallTimeout, func() { b.attempt.cancel(errStalled) })
 	n, err := b.from.Read(p)
 	stall.Stop()
