@@ -165,6 +165,62 @@ func TestCommit_RefusesAManifestThatSpeaksOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
+func TestCommit_RefusesAnObjectThatSomebodyElseWroteMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ leftover, late string }{
+		"of another size":                 {"", sql + " "},
+		"of the same size":                {"", strings.Replace(sql, "1", "2", 1)},
+		"of the same size, as left there": {strings.Replace(sql, "1", "2", 1), strings.Replace(sql, "1", "2", 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t)
+			const key = "nightly/2026-11-22/3_scripts/sql.script"
+			if c.leftover != "" {
+				s.put(key, c.leftover)
+			}
+			w, err := s.vault.Folder("2026-11-22").Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored, err := w.Put(t.Context(), asset.Ref{Kind: asset.Scripts, Name: "sql"}, []byte(sql))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.put(key, c.late)
+			err = w.Commit(t.Context(), &vault.Manifest{FormatVersion: 1, BackupDate: "2026-11-22", Status: vault.Complete, Assets: []vault.Asset{stored}}, nil)
+			if !errors.Is(err, store.ErrDamaged) || s.object("nightly/2026-11-22/backup.json") != "" {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestCommit_RefusesACopiedFileOfAnotherSize(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.put("libs/udf.jar", "jar")
+	ref := asset.Ref{Kind: asset.Resources, Name: "udf", Directory: "/"}
+	w, err := s.vault.Folder("2026-11-22").Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := w.Put(t.Context(), ref, []byte(`{"name":"udf","location":"obs://dataarts-backup/libs/udf.jar"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := w.CopyFile(t.Context(), ref, "obs://dataarts-backup/libs/udf.jar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored.Files = []vault.File{file}
+	s.put("nightly/2026-11-22/"+file.Key, "longer")
+	err = w.Commit(t.Context(), &vault.Manifest{FormatVersion: 1, BackupDate: "2026-11-22", Status: vault.Complete, Assets: []vault.Asset{stored}}, nil)
+	if !errors.Is(err, store.ErrDamaged) || s.object("nightly/2026-11-22/backup.json") != "" {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestBegin_RefusesACompleteFolder(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
