@@ -26,7 +26,7 @@ var keys = iam.Credentials{AccessKey: "AK", SecretKey: "secret", SecurityToken: 
 // cloud is a service with one workspace, and a client of it that signs with the SDK's signer.
 type cloud struct {
 	*dataarts.Service
-	t         *testing.T
+	t         testing.TB
 	hosts     map[string]string // "v1" and "v2"
 	workspace string            // header, left out if empty
 	keys      iam.Credentials
@@ -48,7 +48,7 @@ func newCloud(t *testing.T, switches dataarts.Switches, change ...func(*dataarts
 }
 
 // newDirect is newCloud without a network.
-func newDirect(t *testing.T, switches dataarts.Switches, change ...func(*dataarts.Options)) *cloud {
+func newDirect(t testing.TB, switches dataarts.Switches, change ...func(*dataarts.Options)) *cloud {
 	t.Helper()
 	var ring iam.Keyring
 	ring.Add(keys)
@@ -94,7 +94,25 @@ type answer struct {
 // end in a query. A name in it is plain text, not escaped.
 func (c *cloud) try(method, target, body string) (answer, error) {
 	c.t.Helper()
-	host := "v1"
+	r, host := c.request(method, target, body)
+	if c.direct {
+		w := httptest.NewRecorder()
+		map[string]http.Handler{"v1": c.V1(), "v2": c.V2()}[host].ServeHTTP(w, r)
+		return answer{w.Code, w.Body.String(), w.Header()}, nil
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	data, err := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	return answer{response.StatusCode, string(data), response.Header}, err
+}
+
+// request makes a signed request, and says for which host.
+func (c *cloud) request(method, target, body string) (r *http.Request, host string) {
+	c.t.Helper()
+	host = "v1"
 	if rest, ok := strings.CutPrefix(target, "v2:"); ok {
 		host, target = "v2", rest
 	} else {
@@ -127,7 +145,7 @@ func (c *cloud) try(method, target, body string) (answer, error) {
 	if err != nil {
 		c.t.Fatalf("sign: %v", err)
 	}
-	r, err := http.NewRequestWithContext(c.t.Context(), method, c.hosts[host], strings.NewReader(body))
+	r, err = http.NewRequestWithContext(c.t.Context(), method, c.hosts[host], strings.NewReader(body))
 	if err != nil {
 		c.t.Fatalf("request: %v", err)
 	}
@@ -137,18 +155,7 @@ func (c *cloud) try(method, target, body string) (answer, error) {
 			r.Header.Set(name, value)
 		}
 	}
-	if c.direct {
-		w := httptest.NewRecorder()
-		map[string]http.Handler{"v1": c.V1(), "v2": c.V2()}[host].ServeHTTP(w, r)
-		return answer{w.Code, w.Body.String(), w.Header()}, nil
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return answer{}, err
-	}
-	data, err := io.ReadAll(response.Body)
-	_ = response.Body.Close()
-	return answer{response.StatusCode, string(data), response.Header}, err
+	return r, host
 }
 
 func (c *cloud) call(method, target, body string) answer {
@@ -179,7 +186,7 @@ func (c *cloud) want(status int, code, method, target, body string) string {
 func shorten(s string) string { return s[:min(len(s), 300)] }
 
 // object decodes a JSON object.
-func object(t *testing.T, text string) map[string]any {
+func object(t testing.TB, text string) map[string]any {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
 	decoder.UseNumber()

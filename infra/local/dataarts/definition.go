@@ -43,6 +43,7 @@ func definition(kind Kind, body []byte) []byte {
 // facts are what the service itself reads in a definition.
 type facts struct {
 	kind     string // type of a script or resource, processType of a job
+	location string // of a resource
 	owner    string
 	priority int64
 	single   bool
@@ -59,6 +60,7 @@ func read(text []byte) facts {
 	json := gjson.ParseBytes(text)
 	f := facts{
 		kind:     json.Get("processType").String(),
+		location: json.Get("location").String(),
 		owner:    json.Get("basicConfig.owner").String(),
 		priority: json.Get("basicConfig.priority").Int(),
 		single:   json.Get("singleNodeJobFlag").Bool(),

@@ -1,8 +1,7 @@
 package dataarts
 
 import (
-	"archive/zip"
-	"bytes"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -21,45 +20,90 @@ func (q *request) exportJob() (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	var archive archive
-	archive.add("jobs/"+job.name+".job", job.text)
-	if q.exportDepend() {
-		scripts, resources := q.needs(job)
-		for _, a := range scripts {
-			archive.add("scripts/"+a.name+".script", a.text)
-		}
-		for _, a := range resources {
-			archive.add("resources/"+a.name+".resource", a.text)
-		}
-	}
-	return q.deliver(&archive, "DLF_"+job.name+".zip", job.name)
+	return q.deliver(flatArchive([]exported{q.export(job)}), "DLF_"+job.name+".zip", job.name)
 }
 
 // exportJobs answers jobs.zip: jobs/<job>/<job>.job and beside it the scripts and resources that the job needs.
 func (q *request) exportJobs() (reply, error) {
-	names := gjson.GetBytes(q.body, "jobList").Array()
-	if !isObject(q.body) || len(names) == 0 || len(names) > largestExport {
-		return reply{}, invalid("jobList must name 1 to %d jobs.", largestExport)
+	if q.switches.ExportUnsupported {
+		return reply{}, notPublished()
 	}
-	var archive archive
+	q.s.batchExports++
+	if every := q.switches.ExportFails; every > 0 && q.s.batchExports%every == 0 {
+		return reply{}, &problem{http.StatusInternalServerError, "DLF.500", "System error."}
+	}
+	limit := orDefault(q.switches.ExportLimit, largestExport)
+	names := gjson.GetBytes(q.body, "jobList").Array()
+	if !isObject(q.body) || len(names) == 0 || len(names) > limit {
+		return reply{}, invalid("jobList must name 1 to %d jobs.", limit)
+	}
+	var jobs []exported
 	for _, name := range names {
 		job, err := q.exported(name.String())
 		if err != nil {
 			return reply{}, err
 		}
-		folder := "jobs/" + job.name + "/"
-		archive.add(folder+job.name+".job", job.text)
-		if q.exportDepend() {
-			scripts, resources := q.needs(job)
-			for _, a := range scripts {
-				archive.add(folder+a.name+".script", a.text)
-			}
-			for _, a := range resources {
-				archive.add(folder+a.name+".resource", a.text)
-			}
+		if q.switches.ExportBatchOnly && job.facts.kind == realTime {
+			return reply{}, refuse("DLF.0136", "Only batch jobs support this operation.")
+		}
+		jobs = append(jobs, q.export(job))
+	}
+	if q.switches.ExportForeign {
+		q.swapFirst(jobs)
+	}
+	jobs = slices.DeleteFunc(jobs, func(e exported) bool { return slices.Contains(q.switches.ExportLacks, e.job.name) })
+	size := 0
+	for _, e := range jobs {
+		size += e.size()
+	}
+	if most := q.switches.ExportMaxBytes; most > 0 && size > most {
+		return reply{}, invalid("The files to be exported have %d bytes, more than %d.", size, most)
+	}
+	build := batchArchive(jobs, q.switches.ExportLayout)
+	if q.switches.ExportTruncated {
+		build = half(build)
+	}
+	return q.deliver(build, "jobs.zip", "jobs")
+}
+
+// exported is a job on its way into a zip, with what it needs.
+type exported struct {
+	job                *asset
+	text               []byte // the definition that the job's file holds
+	scripts, resources []*asset
+}
+
+func (q *request) export(job *asset) exported {
+	e := exported{job: job, text: job.text}
+	for _, path := range q.switches.ExportOmits {
+		e.text = omit(e.text, strings.Split(path, "."))
+	}
+	if q.exportDepend() {
+		e.scripts, e.resources = q.needs(job)
+	}
+	return e
+}
+
+func (e exported) size() int {
+	size := len(e.text)
+	for _, a := range slices.Concat(e.scripts, e.resources) {
+		size += len(a.text)
+	}
+	return size
+}
+
+// swapFirst gives the first job's file another job's definition: that of the next in the list, or else of any other in the workspace.
+func (q *request) swapFirst(jobs []exported) {
+	if len(jobs) > 1 {
+		jobs[0].text = jobs[1].text
+		return
+	}
+	for _, other := range q.ws.shelves[Jobs].all() {
+		if other.name != jobs[0].job.name {
+			jobs[0].text = other.text
+			return
 		}
 	}
-	return q.deliver(&archive, "jobs.zip", "jobs")
 }
 
 func (q *request) exportDepend() bool {
@@ -84,7 +128,7 @@ func (q *request) exported(name string) (*asset, error) {
 			return nil, jobMissing()
 		}
 		submitted := *job
-		submitted.text, submitted.facts = job.submitted, read(job.submitted)
+		submitted.text, submitted.facts, submitted.spans = job.submitted, read(job.submitted), nil
 		return &submitted, nil
 	}
 	return nil, invalid("exportStatus must be DEVELOP or SUBMIT.")
@@ -97,22 +141,22 @@ func (q *request) needs(job *asset) (scripts, resources []*asset) {
 			scripts = append(scripts, a)
 		}
 	}
+	if len(job.facts.files) == 0 {
+		return scripts, nil
+	}
 	for _, a := range q.ws.shelves[Resources].all() {
-		if slices.Contains(job.facts.files, text2string(a.text, "location")) {
+		if slices.Contains(job.facts.files, a.facts.location) {
 			resources = append(resources, a)
 		}
 	}
 	return scripts, resources
 }
 
-func (q *request) deliver(files *archive, name, obsName string) (reply, error) {
-	data, err := files.bytes()
-	if err != nil {
-		return reply{}, err
-	}
+// deliver answers a zip, or has it written to the object store. The zip is made after the service has been left to others.
+func (q *request) deliver(build func() ([]byte, error), name, obsName string) (reply, error) {
 	target := gjson.GetBytes(q.body, "obsPath").String()
 	if target == "" {
-		return okZip(name, data)
+		return okZip(name, build)
 	}
 	bucket, prefix, ok := splitOBS(target)
 	if !ok {
@@ -128,7 +172,9 @@ func (q *request) deliver(files *archive, name, obsName string) (reply, error) {
 	put := q.s.putObject
 	q.s.exports.Go(func() {
 		// Nobody is left to be told of an error: a file that never appears is what the service's users see too.
-		_ = put(bucket, folder+"/"+obsName+".zip", data)
+		if data, err := build(); err == nil {
+			_ = put(bucket, folder+"/"+obsName+".zip", data)
+		}
 	})
 	var f fields
 	f.add("obsPath", "obs://"+bucket+"/"+folder)
@@ -146,34 +192,4 @@ func splitOBS(text string) (bucket, key string, ok bool) {
 		return "", "", false
 	}
 	return bucket, key, true
-}
-
-// archive collects the files of a zip, each once.
-type archive struct {
-	names []string
-	texts [][]byte
-}
-
-func (a *archive) add(name string, text []byte) {
-	if !slices.Contains(a.names, name) {
-		a.names, a.texts = append(a.names, name), append(a.texts, text)
-	}
-}
-
-func (a *archive) bytes() ([]byte, error) {
-	var out bytes.Buffer
-	writer := zip.NewWriter(&out)
-	for i, name := range a.names {
-		file, err := writer.Create(name)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := file.Write(a.texts[i]); err != nil {
-			return nil, err
-		}
-	}
-	if err := writer.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
 }

@@ -17,7 +17,7 @@ func (q *request) listFactoryJobs() (reply, error) {
 	}
 	rows := make([][][]byte, len(cut))
 	for i, a := range cut {
-		camel := q.jobRow(a)
+		camel := q.jobRow(a, nil)
 		var row fields
 		text := camel.object()
 		for _, m := range members(text) {
@@ -51,7 +51,7 @@ func (q *request) listFactoryScripts() (reply, error) {
 	rows := make([][][]byte, len(cut))
 	for i, a := range cut {
 		var row fields
-		for _, m := range members(a.text) {
+		for _, m := range a.members() {
 			switch m.name {
 			case "configuration", "connectionName", "database", "description", "directory", "queueName", "name", "type":
 				row.add(snake(m.name), jsonLiteral(a.text[m.value:m.end]))
@@ -86,6 +86,7 @@ func (q *request) renameJob() (reply, error) {
 	_, at, _ := lookup(old.text, "name")
 	renamed := *old
 	renamed.name, renamed.text = name, replaceValue(old.text, at, encode(name))
+	renamed.spans = nil // of the old text
 	renamed.version++
 	renamed.modified, renamed.modifyUser = q.s.now(), q.user
 	running, tags := q.ws.runs[old.name], q.ws.tags[old.name]

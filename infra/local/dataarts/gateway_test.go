@@ -1,6 +1,7 @@
 package dataarts_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -212,6 +213,7 @@ func TestIntercept(t *testing.T) {
 		"a reset after the request was applied": {fault: dataarts.Fault{ResetAfter: true}, applied: true},
 		"an answer instead":                     {fault: dataarts.Fault{Status: 502, Body: "<html>"}, status: 502},
 		"an answer instead, though applied":     {fault: dataarts.Fault{Status: 504, Applied: true}, status: 504, applied: true},
+		"an answer lost to who does not wait":   {fault: dataarts.Fault{DelayAfter: time.Millisecond}, status: 204, applied: true},
 		"a delay":                               {fault: dataarts.Fault{Delay: time.Millisecond}, status: 204, applied: true},
 	}
 	for name, test := range tests {
@@ -242,6 +244,69 @@ func TestIntercept(t *testing.T) {
 		if err == nil || got.status != 200 || got.body != whole[:len(whole)/2] {
 			t.Errorf("answer: %+v, %v", got, err)
 		}
+	})
+	t.Run("a body that looks whole and is not", func(t *testing.T) {
+		t.Parallel()
+		c := newCloud(t, dataarts.Switches{})
+		c.seed(dataarts.Scripts, shellScript("s"))
+		whole := c.want(200, "", "GET", "/scripts", "")
+		c.Intercept(on(dataarts.ListScripts, dataarts.Fault{Malformed: true}))
+		if got := c.want(200, "", "GET", "/scripts", ""); got != whole[:len(whole)/2] {
+			t.Errorf("answer: %s", got)
+		}
+	})
+	t.Run("an error in the words of the service", func(t *testing.T) {
+		t.Parallel()
+		c := newCloud(t, dataarts.Switches{})
+		c.Intercept(on(dataarts.ListScripts, dataarts.Fault{Status: 401, Code: "APIGW.0301"}))
+		got := c.want(401, "APIGW.0301", "GET", "/scripts", "")
+		if decoded := object(t, got); decoded["request_id"] == nil || decoded["error_msg"] != "Unauthorized" {
+			t.Errorf("answer: %s", got)
+		}
+	})
+	t.Run("an answer that comes too late", func(t *testing.T) {
+		t.Parallel()
+		c := newCloud(t, dataarts.Switches{})
+		c.Intercept(on(dataarts.CreateJob, dataarts.Fault{DelayAfter: time.Hour}))
+		r, _ := c.request("POST", "/jobs", batchJob("j"))
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			for !exists(c) {
+				time.Sleep(time.Millisecond)
+			}
+			cancel()
+		}()
+		response, err := http.DefaultClient.Do(r.WithContext(ctx))
+		if err == nil {
+			_ = response.Body.Close()
+			t.Errorf("answered %d", response.StatusCode)
+		}
+		if !exists(c) {
+			t.Error("the job was not created")
+		}
+	})
+	t.Run("a body that dribbles", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			c := newDirect(t, dataarts.Switches{})
+			c.seed(dataarts.Scripts, shellScript("s"))
+			whole := c.want(200, "", "GET", "/scripts/s", "")
+			c.Intercept(on(dataarts.ShowScript, dataarts.Fault{Dribble: time.Second, DribbleBytes: len(whole)}))
+			start := time.Now()
+			if got := c.want(200, "", "GET", "/scripts/s", ""); got != whole {
+				t.Errorf("answer: %s", got)
+			}
+			inOnePiece := time.Since(start)
+			c.Intercept(on(dataarts.ShowScript, dataarts.Fault{Dribble: time.Second}))
+			start = time.Now()
+			if got := c.want(200, "", "GET", "/scripts/s", ""); got != whole {
+				t.Errorf("answer: %s", got)
+			}
+			// The answer is in a few parts already, none of which is joined with another.
+			if byByte := time.Since(start); inOnePiece < time.Second || inOnePiece > 5*time.Second || byByte != time.Duration(len(whole))*time.Second {
+				t.Errorf("%d bytes took %s by one, %s in large pieces", len(whole), byByte, inOnePiece)
+			}
+		})
 	})
 	t.Run("headers of an answer", func(t *testing.T) {
 		t.Parallel()

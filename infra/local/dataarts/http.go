@@ -14,6 +14,9 @@ import (
 // maxBody bounds what one request may carry: a script's 4 MB in the longest spelling of JSON, and then some.
 const maxBody = 64 << 20
 
+// jsonType is the type of every answer in JSON.
+const jsonType = "application/json;charset=UTF-8"
+
 // request is one call on its way through the service. Handlers run with the service's lock held.
 type request struct {
 	s        *Service
@@ -34,16 +37,18 @@ type reply struct {
 	status int
 	header map[string]string
 	parts  [][]byte
+	// build makes the body once the service's lock is given back; nil if parts are the body already.
+	build func() ([]byte, error)
 }
 
 func noContent() (reply, error) { return reply{status: http.StatusNoContent}, nil }
 
 func okJSON(parts ...[]byte) (reply, error) {
-	return reply{status: http.StatusOK, parts: parts, header: map[string]string{"Content-Type": "application/json;charset=UTF-8"}}, nil
+	return reply{status: http.StatusOK, parts: parts, header: map[string]string{"Content-Type": jsonType}}, nil
 }
 
-func okZip(name string, data []byte) (reply, error) {
-	return reply{status: http.StatusOK, parts: [][]byte{data}, header: map[string]string{
+func okZip(name string, build func() ([]byte, error)) (reply, error) {
+	return reply{status: http.StatusOK, build: build, header: map[string]string{
 		"Content-Type":        "application/octet-stream",
 		"Content-Disposition": "attachment;filename=" + url.PathEscape(name),
 	}}, nil
@@ -74,22 +79,40 @@ func (s *Service) host(name string, routes []route) http.Handler {
 		var answer reply
 		if fault.Status == 0 || fault.Applied {
 			answer, err = s.serve(r, name, found, args, body)
+			if err == nil && answer.build != nil {
+				var data []byte
+				data, err = answer.build()
+				answer.parts = [][]byte{data}
+			}
 			if err != nil {
 				answer = s.problemReply(err, found.op, requestID)
 			}
 		}
+		pause(r, fault.DelayAfter)
 		if fault.ResetAfter {
 			panic(http.ErrAbortHandler)
 		}
 		if fault.Status != 0 {
-			answer = reply{status: fault.Status, parts: [][]byte{[]byte(fault.Body)}}
+			answer = fault.answer(requestID)
 			for key, values := range fault.Header {
 				w.Header()[key] = values
 			}
 		}
+		if fault.Malformed {
+			answer.parts = firstBytes(answer.parts, length(answer.parts)/2)
+		}
 		s.answered(number, answer.status)
-		write(w, answer, fault.Truncate)
+		write(w, r, answer, fault)
 	})
+}
+
+// answer is what a fault with a status says.
+func (f *Fault) answer(requestID string) reply {
+	if f.Code == "" {
+		return reply{status: f.Status, parts: [][]byte{[]byte(f.Body)}}
+	}
+	p := &problem{f.Status, f.Code, http.StatusText(f.Status)}
+	return reply{status: f.Status, parts: [][]byte{p.body(false, requestID)}, header: map[string]string{"Content-Type": jsonType}}
 }
 
 func (s *Service) arrived(r *http.Request, op Operation) (number int, intercept func(*http.Request, Operation) *Fault, now Switches) {
@@ -199,7 +222,7 @@ func (s *Service) problemReply(err error, op Operation, requestID string) reply 
 	s.mu.Lock()
 	switches := s.switches
 	s.mu.Unlock()
-	answer := reply{status: p.status, header: map[string]string{"Content-Type": "application/json;charset=UTF-8"}}
+	answer := reply{status: p.status, header: map[string]string{"Content-Type": jsonType}}
 	list := switches.ScriptErrorsEnvelope && p.status == http.StatusBadRequest && strings.Contains(string(op), "Script")
 	answer.parts = [][]byte{p.body(list, requestID)}
 	if p.status == http.StatusTooManyRequests && switches.RetryAfter > 0 {
@@ -208,34 +231,57 @@ func (s *Service) problemReply(err error, op Operation, requestID string) reply 
 	return answer
 }
 
-// write sends an answer; a truncated one announces its whole length and then cuts the connection.
-func write(w http.ResponseWriter, answer reply, truncate float64) {
-	total := 0
-	for _, part := range answer.parts {
-		total += len(part)
-	}
+// write sends an answer. A truncated one announces its whole length, and then the connection is cut.
+func write(w http.ResponseWriter, r *http.Request, answer reply, fault *Fault) {
 	for key, value := range answer.header {
 		w.Header().Set(key, value)
 	}
+	total := length(answer.parts)
 	if answer.status != http.StatusNoContent {
 		w.Header().Set("Content-Length", strconv.Itoa(total))
 	}
 	w.WriteHeader(answer.status)
-	left := total
-	if truncate > 0 {
-		left = int(float64(total) * truncate)
+	parts := answer.parts
+	if fault.Truncate > 0 {
+		parts = firstBytes(parts, int(float64(total)*fault.Truncate))
 	}
-	for _, part := range answer.parts {
-		part = part[:min(len(part), left)]
-		left -= len(part)
-		if _, err := w.Write(part); err != nil {
-			return // The client went away.
+	for _, part := range parts {
+		for len(part) > 0 {
+			piece := part
+			if fault.Dribble > 0 {
+				_ = http.NewResponseController(w).Flush()
+				pause(r, fault.Dribble)
+				piece = part[:min(len(part), max(1, fault.DribbleBytes))]
+			}
+			if _, err := w.Write(piece); err != nil {
+				return // The client went away.
+			}
+			part = part[len(piece):]
 		}
 	}
-	if truncate > 0 {
+	if fault.Truncate > 0 {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
+}
+
+func length(parts [][]byte) int {
+	total := 0
+	for _, part := range parts {
+		total += len(part)
+	}
+	return total
+}
+
+// firstBytes is the beginning of an answer.
+func firstBytes(parts [][]byte, n int) [][]byte {
+	var first [][]byte
+	for _, part := range parts {
+		part = part[:min(len(part), n)]
+		n -= len(part)
+		first = append(first, part)
+	}
+	return first
 }
 
 func pause(r *http.Request, d time.Duration) {

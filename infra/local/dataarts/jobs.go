@@ -206,13 +206,14 @@ func (q *request) listJobs() (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	cut, total, err := page(q, q.v1Paging(), jobs)
+	cut, total, err := page(q, q.v1Paging(), q.moving(Jobs, jobs))
 	if err != nil {
 		return reply{}, err
 	}
+	omits := q.rowOmits(Jobs)
 	rows := make([][][]byte, len(cut))
 	for i, a := range cut {
-		row := q.jobRow(a)
+		row := q.jobRow(a, omits)
 		rows[i] = [][]byte{row.object()}
 	}
 	return list("jobs", max(0, total+q.switches.TotalDelta), rows)
@@ -230,18 +231,18 @@ func (q *request) filterJobs(jobType, fallback, name string) ([]*asset, error) {
 	if text := q.query.Get("tags"); text != "" {
 		tags = strings.Split(text, ",")
 	}
-	return slices.DeleteFunc(q.ws.shelves[Jobs].list(q.view), func(a *asset) bool {
+	return q.filter(Jobs, func(a *asset) bool {
 		if jobType != "" && (a.facts.kind == realTime) != (jobType == realTime) || !fuzzy(a.name, name) {
-			return true
+			return false
 		}
-		return len(tags) > 0 && !slices.ContainsFunc(tags, func(tag string) bool {
+		return len(tags) == 0 || slices.ContainsFunc(tags, func(tag string) bool {
 			return slices.Contains(a.facts.labels, tag) || slices.Contains(q.ws.tags[a.name], tag)
 		})
 	}), nil
 }
 
-// jobRow is a row of the job list. Rows of real-time jobs carry no owner, path, priority or status.
-func (q *request) jobRow(a *asset) fields {
+// jobRow is a row of the job list without some fields. Rows of real-time jobs carry no owner, path, priority or status.
+func (q *request) jobRow(a *asset, omits []string) fields {
 	r := q.ws.runs[a.name]
 	if r == nil { // deleted, and still seen by readers
 		r = &run{status: statusStopped}
@@ -250,7 +251,7 @@ func (q *request) jobRow(a *asset) fields {
 	if a.facts.kind == realTime {
 		jobType = realTime
 	}
-	var row fields
+	row := fields{drop: omits}
 	row.add("createTime", millis(a.created))
 	row.add("createUser", a.createUser)
 	row.add("jobType", jobType)

@@ -1,6 +1,7 @@
 package dataarts
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -53,9 +54,44 @@ func (q *request) v1Paging() paging {
 	return paging{fallback: 10, largest: orDefault(q.switches.MaxLimit, 100), records: q.switches.RecordOffsets}
 }
 
+// filter returns what a reader sees of a kind and fits, in order.
+func (q *request) filter(kind Kind, fits func(*asset) bool) []*asset {
+	return slices.DeleteFunc(q.ws.shelves[kind].list(q.view), func(a *asset) bool { return !fits(a) })
+}
+
+// moving is a list whose order changes while it is read, if ListMoves says so: the last row becomes the first, and stays it.
+func (q *request) moving(kind Kind, rows []*asset) []*asset {
+	offset, err := q.number("offset", 0)
+	if q.switches.ListMoves <= 0 || err != nil || offset <= 0 || len(rows) == 0 {
+		return rows
+	}
+	q.s.laterPages++
+	if q.s.laterPages%q.switches.ListMoves != 0 {
+		return rows
+	}
+	last := rows[len(rows)-1]
+	q.ws.shelves[kind].move(storeKey(kind, last), 0)
+	return append([]*asset{last}, rows[:len(rows)-1]...)
+}
+
+// rowOmits are the fields that ListOmits leaves out of a list's rows.
+func (q *request) rowOmits(kind Kind) []string {
+	var omits []string
+	for _, name := range q.switches.ListOmits {
+		list, field, qualified := strings.Cut(name, ".")
+		switch {
+		case qualified && list == string(kind):
+			omits = append(omits, field)
+		case !qualified && kind != Jobs:
+			omits = append(omits, name)
+		}
+	}
+	return omits
+}
+
 // fuzzy reports whether a name filter lets a name through: it looks for the text anywhere, whatever its case.
 func fuzzy(name, filter string) bool {
-	return strings.Contains(strings.ToLower(name), strings.ToLower(filter))
+	return filter == "" || strings.Contains(strings.ToLower(name), strings.ToLower(filter))
 }
 
 // list answers a page of rows under a name, and the total.

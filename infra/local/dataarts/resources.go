@@ -142,7 +142,7 @@ type jsonLiteral string
 func (l jsonLiteral) MarshalJSON() ([]byte, error) { return []byte(l), nil }
 
 func (q *request) relations(resource *asset) []jobRelation {
-	location := text2string(resource.text, "location")
+	location := resource.facts.location
 	var found []jobRelation
 	for _, job := range q.ws.shelves[Jobs].list(q.view) {
 		if slices.Contains(job.facts.files, location) {
@@ -163,7 +163,7 @@ func (q *request) deleteResource() (reply, error) {
 
 func (q *request) listResources() (reply, error) {
 	filter := q.query.Get("resourceName")
-	all := slices.DeleteFunc(q.ws.shelves[Resources].list(q.view), func(a *asset) bool { return !fuzzy(a.name, filter) })
+	all := q.moving(Resources, q.filter(Resources, func(a *asset) bool { return fuzzy(a.name, filter) }))
 	cut, total, err := page(q, q.v1Paging(), all)
 	if err != nil {
 		return reply{}, err
@@ -172,18 +172,20 @@ func (q *request) listResources() (reply, error) {
 	if key == "" {
 		key = "id"
 	}
+	omits := q.rowOmits(Resources)
 	rows := make([][][]byte, len(cut))
 	for i, a := range cut {
-		text := a.text
-		var owned fields
+		owned, drop := fields{drop: omits}, omits
 		if q.switches.SnakeDepends {
-			if files, _, ok := lookup(text, "dependFiles"); ok {
-				text = without(text, []string{"dependFiles"})
-				owned.text = slices.Concat([]byte(`"depend_files":`), files)
+			for _, m := range a.members() {
+				if m.name == "dependFiles" {
+					owned.add("depend_files", jsonLiteral(a.text[m.value:m.end]))
+				}
 			}
+			drop = append(slices.Clone(drop), "dependFiles")
 		}
 		owned.add(key, a.id)
-		rows[i] = spliced(text, owned)
+		rows[i] = edited(a.text, a.members(), drop, nil, owned)
 	}
 	return list("resources", max(0, total+q.switches.TotalDelta), rows)
 }

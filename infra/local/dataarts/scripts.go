@@ -123,24 +123,26 @@ func (q *request) deleteScript() (reply, error) {
 }
 
 func (q *request) filterScripts(name string) []*asset {
-	return slices.DeleteFunc(q.ws.shelves[Scripts].list(q.view), func(a *asset) bool { return !fuzzy(a.name, name) })
+	return q.filter(Scripts, func(a *asset) bool { return fuzzy(a.name, name) })
 }
 
 // listScripts answers whole scripts, texts included: a page of 100 may be very large.
 func (q *request) listScripts() (reply, error) {
-	cut, total, err := page(q, q.v1Paging(), q.filterScripts(q.query.Get("scriptName")))
+	cut, total, err := page(q, q.v1Paging(), q.moving(Scripts, q.filterScripts(q.query.Get("scriptName"))))
 	if err != nil {
 		return reply{}, err
 	}
+	omits := q.rowOmits(Scripts)
 	rows := make([][][]byte, len(cut))
 	for i, a := range cut {
-		text := a.text
-		var owned fields
+		owned, drop := fields{drop: omits}, omits
 		if q.switches.SnakeScripts {
-			if connection, _, ok := lookup(text, "connectionName"); ok {
-				owned.text = slices.Concat([]byte(`"connection_name":`), connection)
+			for _, m := range a.members() {
+				if m.name == "connectionName" {
+					owned.add("connection_name", jsonLiteral(a.text[m.value:m.end]))
+				}
 			}
-			text = without(text, []string{"connectionName"})
+			drop = append(slices.Clone(drop), "connectionName")
 			owned.add("create_user", a.createUser)
 			owned.add("modifyTime", millis(a.modified))
 			owned.add("owner", a.createUser)
@@ -148,7 +150,23 @@ func (q *request) listScripts() (reply, error) {
 		} else {
 			scriptOwned(&owned, a)
 		}
-		rows[i] = spliced(text, owned)
+		rows[i] = edited(a.text, a.members(), drop, q.shortContent(a), owned)
 	}
 	return list("scripts", max(0, total+q.switches.TotalDelta), rows)
+}
+
+// shortContent is the content of a row that ListTruncatesContent cuts, between two characters. Nil means that it stays.
+func (q *request) shortContent(a *asset) map[string][]byte {
+	most := q.switches.ListTruncatesContent
+	if most <= 0 {
+		return nil
+	}
+	content := text2string(a.text, "content")
+	if len(content) <= most {
+		return nil
+	}
+	for most > 0 && !utf8.RuneStart(content[most]) {
+		most--
+	}
+	return map[string][]byte{"content": encode(content[:most])}
 }

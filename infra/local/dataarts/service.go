@@ -52,6 +52,8 @@ type Service struct {
 	calls      []Call
 	intercept  func(*http.Request, Operation) *Fault
 	windows    map[string]*window
+	// batchExports and laterPages count what ExportFails and ListMoves go by.
+	batchExports, laterPages int
 }
 
 // New returns a service without workspaces.
@@ -140,14 +142,23 @@ type Fault struct {
 	ResetBefore bool
 	// ResetAfter applies the request and cuts the connection instead of answering.
 	ResetAfter bool
-	// Status, if not 0, is answered with Header and Body instead of what the service would say. The request is applied only if Applied is set.
+	// DelayAfter passes between the request's being applied and its answer: who does not wait that long never hears of it.
+	DelayAfter time.Duration
+	// Status, if not 0, is answered with Header and Body instead of what the service would say; a Code (APIGW.0301) makes the body that of an error
+	// of the service. The request is applied only if Applied is set. A Retry-After stands in Header, or there is none.
 	Status  int
 	Header  http.Header
 	Body    string
+	Code    string
 	Applied bool
+	// Malformed sends the first half of the answer's body as if it were the whole: Content-Length fits, the JSON does not end.
+	Malformed bool
 	// Truncate cuts the connection after this share of the body's bytes, between 0 and 1: 0.5 sends half of what Content-Length announces.
 	// 0 means that nothing is cut.
 	Truncate float64
+	// Dribble is how long the service pauses before each piece of the body of DribbleBytes (0: one byte).
+	Dribble      time.Duration
+	DribbleBytes int
 }
 
 // Intercept sets a function that is asked before every request that is routed, and may change workspaces or return a fault. It may be called by several

@@ -22,6 +22,15 @@ type asset struct {
 	created, modified      time.Time
 
 	facts facts
+	spans []member // of text; see members
+}
+
+// members returns the members of the asset's text, which are looked for once. The caller holds the service's lock.
+func (a *asset) members() []member {
+	if a.spans == nil {
+		a.spans = members(a.text)
+	}
+	return a.spans
 }
 
 // shelf holds the assets of one kind in the order in which they were created. Writers see it as it is; readers may see it as it was a while
@@ -80,6 +89,18 @@ func (s *shelf) put(key string, r revision) {
 		s.order = append(slices.Delete(s.order, at, at+1), e)
 	}
 	e.history = append(e.history, r)
+}
+
+// move gives an entry another place in the order, the last one if there are not so many. It reports whether there is such an entry.
+func (s *shelf) move(key string, to int) bool {
+	e := s.byKey[key]
+	if e == nil {
+		return false
+	}
+	at := slices.Index(s.order, e)
+	s.order = slices.Delete(s.order, at, at+1)
+	s.order = slices.Insert(s.order, min(max(to, 0), len(s.order)), e)
+	return true
 }
 
 // seed makes an asset current and visible at once.

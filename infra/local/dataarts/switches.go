@@ -15,6 +15,10 @@ type Switches struct {
 	SnakeScripts  bool `meaning:"rows of the V1 script list spell connection_name and create_user beside modifyTime, as in the OpenAPI example"`
 	SnakeDepends  bool `meaning:"rows of the resource list spell depend_files, as in the OpenAPI example"`
 
+	ListOmits            []string `meaning:"fields left out of rows of the V1 lists of scripts and resources, e.g. content; with the list before it (jobs.owner), of that list alone"`
+	ListTruncatesContent int      `meaning:"content in rows of the V1 script list is cut after this many bytes; 0 means that it is whole"`
+	ListMoves            int      `meaning:"before every n-th page that is not a list's first, the last row becomes the first: a row is listed twice and another never"`
+
 	// Shapes.
 	ResourceIDKey        string `meaning:"name of the id in rows of the resource list; empty means id, the Terraform provider reads resourceId"`
 	HideResourceID       bool   `meaning:"Show Resource answers without the id, as in Open Telekom Cloud's example"`
@@ -22,6 +26,18 @@ type Switches struct {
 	EmptyTagsAsObject    bool   `meaning:"Show Job spells a job without tags as basicConfig.tags {}, as in the documentation's example"`
 	ScriptErrorsEnvelope bool   `meaning:"errors of the script API come as {\"errors\":[{...}]}, as the Terraform provider reads them"`
 	WorkspaceCode20819   bool   `meaning:"an unknown workspace is DLF.20819 instead of DLF.0819"`
+
+	// Exports.
+	ExportUnsupported bool         `meaning:"Batch Exporting Jobs does not exist (404), like an API that is not published in the region"`
+	ExportFails       int          `meaning:"every n-th batch export is answered with 500; 0 means none"`
+	ExportTruncated   bool         `meaning:"the zip of a batch export lacks its second half, and Content-Length fits what is sent"`
+	ExportLacks       []string     `meaning:"jobs that are left out of the zip of a batch export without a word"`
+	ExportLayout      ExportLayout `meaning:"where a batch export keeps its jobs: jobs/x/x.job as documented (default), flat (jobs/x.job), nested (a DLF_x.zip for each) or odd (1.job, 2.job)"`
+	ExportLimit       int          `meaning:"most jobs that a batch export takes; 0 means 100, as documented"`
+	ExportMaxBytes    int          `meaning:"a batch export whose files are larger, unpacked, is refused with DLF.3051; 0 means that any size is served; import has 10 MB"`
+	ExportOmits       []string     `meaning:"fields left out of exported jobs: basicConfig.customFields, nodes.retryTimes, or nodes[HiveSQL].pollingInterval for nodes of one type"`
+	ExportBatchOnly   bool         `meaning:"a batch export that names a real-time job is refused with DLF.0136"`
+	ExportForeign     bool         `meaning:"the first job's file in a batch export holds the definition of another job"`
 
 	// Environment variables.
 	EnvUnsupported bool      `meaning:"the environment API does not exist (404), as in regions that have only V1"`
@@ -57,6 +73,17 @@ const (
 	EnvAnswerHeader    EnvAnswer = "header"     // 200, is_success and status_code as headers, no body; also the empty value
 	EnvAnswerJSON      EnvAnswer = "json"       // 200, {"is_success":true,"status_code":200}
 	EnvAnswerNoContent EnvAnswer = "no-content" // 204
+)
+
+// ExportLayout is a way to arrange the zip of Batch Exporting Jobs.
+type ExportLayout string
+
+// The layouts. Only the first is documented.
+const (
+	ExportDocumented ExportLayout = ""       // jobs/{job}/{job}.job and what the job needs beside it
+	ExportFlat       ExportLayout = "flat"   // jobs/{job}.job, scripts/{script}.script, resources/{resource}.resource, as exporting one job has it
+	ExportNested     ExportLayout = "nested" // DLF_{job}.zip for each job, inside as exporting one job has it
+	ExportOdd        ExportLayout = "odd"    // 1.job, 2.job, ...: only the definitions tell whose they are
 )
 
 // SwitchDoc describes one field of Switches.

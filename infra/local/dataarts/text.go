@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -102,19 +103,53 @@ func spliced(text []byte, more fields) [][]byte {
 	return [][]byte{text[:at], []byte(separator), more.text, text[at:]}
 }
 
+// edited returns an object's text, in parts that share its memory, without the members in drop, with other values for those in replace, and with more
+// members behind the last one. all are the text's members.
+func edited(text []byte, all []member, drop []string, replace map[string][]byte, more fields) [][]byte {
+	changed := len(replace) > 0 || slices.ContainsFunc(all, func(m member) bool { return slices.Contains(drop, m.name) })
+	if !changed || len(all) == 0 {
+		return spliced(text, more)
+	}
+	parts := [][]byte{text[:all[0].start]}
+	first := true
+	for i, m := range all {
+		if slices.Contains(drop, m.name) {
+			continue
+		}
+		if !first {
+			parts = append(parts, text[all[i-1].end:m.start])
+		}
+		first = false
+		if value, ok := replace[m.name]; ok {
+			parts = append(parts, text[m.start:m.value], value)
+			continue
+		}
+		parts = append(parts, text[m.start:m.end])
+	}
+	if len(more.text) > 0 {
+		if !first {
+			parts = append(parts, []byte(","))
+		}
+		parts = append(parts, more.text)
+	}
+	return append(parts, text[all[len(all)-1].end:])
+}
+
 // fields builds the members of a JSON object in a given order.
 type fields struct {
 	text []byte
+	drop []string // names that add ignores
 }
 
 // add appends a member. The value must be one that encoding/json can encode.
 func (f *fields) add(name string, value any) {
+	if slices.Contains(f.drop, name) {
+		return
+	}
 	if len(f.text) > 0 {
 		f.text = append(f.text, ',')
 	}
-	f.text = append(f.text, encode(name)...)
-	f.text = append(f.text, ':')
-	f.text = append(f.text, encode(value)...)
+	f.text = appendValue(append(appendValue(f.text, name), ':'), value)
 }
 
 // object returns the members in braces.
@@ -123,15 +158,42 @@ func (f *fields) object() []byte {
 }
 
 // encode is json.Marshal without the escapes that are meant for HTML.
-func encode(value any) []byte {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
+func encode(value any) []byte { return appendValue(nil, value) }
+
+// appendValue appends what encode returns. A page has thousands of short values, so those have a short way.
+func appendValue(to []byte, value any) []byte {
+	switch v := value.(type) {
+	case int:
+		return strconv.AppendInt(to, int64(v), 10)
+	case int64:
+		return strconv.AppendInt(to, v, 10)
+	case bool:
+		return strconv.AppendBool(to, v)
+	case jsonLiteral:
+		return append(to, v...)
+	case string:
+		if plain(v) {
+			return append(append(append(to, '"'), v...), '"')
+		}
+	}
+	out := bytes.NewBuffer(to)
+	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
 		// Only strings, numbers, booleans, raw JSON that was checked and structs of these come here.
 		panic("dataarts: encode " + err.Error())
 	}
 	return bytes.TrimRight(out.Bytes(), "\n")
+}
+
+// plain reports whether a string needs no escape in JSON.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func unquote(text []byte) string {

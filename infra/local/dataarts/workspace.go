@@ -186,8 +186,27 @@ func (w *WorkspaceHandle) AddDirectory(kind Kind, directory string) {
 
 // Asset returns an asset's JSON text as the API shows it, without what the server owns.
 func (w *WorkspaceHandle) Asset(kind Kind, identity string) (json.RawMessage, bool) {
-	raw, ok := w.All(kind)[identity]
-	return raw, ok
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	if a := w.current(kind, identity); a != nil {
+		return w.shown(kind, a), true
+	}
+	return nil, false
+}
+
+// current returns the asset of an identity as writers see it, nil for none. The caller holds the lock.
+func (w *WorkspaceHandle) current(kind Kind, identity string) *asset {
+	if kind == Resources {
+		identity = w.ws.paths[identity]
+	}
+	return w.ws.shelves[kind].current(identity)
+}
+
+func (w *WorkspaceHandle) shown(kind Kind, a *asset) json.RawMessage {
+	if kind == Jobs {
+		return slices.Clone(oddTags(a.text, w.s.switches))
+	}
+	return slices.Clone(a.text)
 }
 
 // All returns the assets of a kind by identity, each as Asset does. Two workspaces whose All are equal hold the same.
@@ -196,11 +215,7 @@ func (w *WorkspaceHandle) All(kind Kind) map[string]json.RawMessage {
 	defer w.s.mu.Unlock()
 	found := map[string]json.RawMessage{}
 	for _, a := range w.ws.shelves[kind].all() {
-		text := a.text
-		if kind == Jobs {
-			text = oddTags(text, w.s.switches)
-		}
-		found[identity(kind, a)] = slices.Clone(text)
+		found[identity(kind, a)] = w.shown(kind, a)
 	}
 	return found
 }
@@ -209,10 +224,8 @@ func (w *WorkspaceHandle) All(kind Kind) map[string]json.RawMessage {
 func (w *WorkspaceHandle) ID(kind Kind, id string) (string, bool) {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	for _, a := range w.ws.shelves[kind].all() {
-		if identity(kind, a) == id {
-			return a.id, true
-		}
+	if a := w.current(kind, id); a != nil {
+		return a.id, true
 	}
 	return "", false
 }
@@ -221,14 +234,23 @@ func (w *WorkspaceHandle) ID(kind Kind, id string) (string, bool) {
 func (w *WorkspaceHandle) Delete(kind Kind, id string) bool {
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	for _, a := range w.ws.shelves[kind].all() {
-		if identity(kind, a) == id {
-			key := storeKey(kind, a)
-			w.ws.set(kind, key, nil, func(s *shelf) { s.seed(key, nil) })
-			return true
-		}
+	a := w.current(kind, id)
+	if a == nil {
+		return false
 	}
-	return false
+	key := storeKey(kind, a)
+	w.ws.set(kind, key, nil, func(s *shelf) { s.seed(key, nil) })
+	return true
+}
+
+// Move gives an asset another place in the lists, counted from 0 among all of its kind, as if the service had no order of its own. Between two pages
+// (see Service.Intercept) a row that moves back is listed twice and pushes another off, one that moves forward is missed. It reports whether there
+// is such an asset.
+func (w *WorkspaceHandle) Move(kind Kind, id string, place int) bool {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	a := w.current(kind, id)
+	return a != nil && w.ws.shelves[kind].move(storeKey(kind, a), place)
 }
 
 // Wipe empties the workspace: what remains are its description and its connections, which a backup does not hold.

@@ -23,11 +23,12 @@ func (s *Server) CreateBucket(name string) error {
 // PutObject writes an object, as somebody does who uploads a file in the console: OnObjectCreated hears of it.
 func (s *Server) PutObject(bucket, key string, data []byte) error {
 	call := Call{Bucket: bucket, Key: key}
+	isNew := s.late() && !s.exists(call)
 	answer := s.backendCall(call, http.MethodPut, "", nil, data)
 	if answer.status >= 300 {
 		return fmt.Errorf("put object %s/%s: %d %s", bucket, key, answer.status, answer.body)
 	}
-	s.created(call)
+	s.created(call, isNew)
 	return nil
 }
 

@@ -30,10 +30,15 @@ func (s *Server) apply(r *http.Request, call Call) *reply {
 	if denial := s.conditions(header, call); denial != nil {
 		return refuse(call, denial)
 	}
+	switch call.Operation {
+	case "DeleteObject", "PutObject", "CopyObject":
+		if why := s.denied(call.Bucket, call.Key, call.Operation == "DeleteObject"); why != "" {
+			return refuse(call, &iam.Denial{Status: http.StatusForbidden, Code: "AccessDenied", Message: why})
+		}
+	}
+	isNew := s.late() && !s.exists(call)
 	var answer *reply
 	switch {
-	case (call.Operation == "DeleteObject" || call.Operation == "PutObject" || call.Operation == "CopyObject") && s.isProtected(call.Bucket, call.Key):
-		return refuse(call, &iam.Denial{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Access Denied because object protected by object lock."})
 	case call.Operation == "DeleteObjects":
 		answer = s.deleteObjects(header, call, body)
 	case call.Operation == "CopyPart" && s.memory:
@@ -47,7 +52,7 @@ func (s *Server) apply(r *http.Request, call Call) *reply {
 	case "PutObject", "CopyObject", "CompleteMultipartUpload":
 		// A copy and a completion can answer 200 and carry an error.
 		if answer.status == http.StatusOK && !bytes.Contains(answer.body, []byte("<Error>")) {
-			s.created(call)
+			s.created(call, isNew)
 		}
 	}
 	return answer
@@ -114,12 +119,10 @@ func (s *Server) conditions(header http.Header, call Call) *iam.Denial {
 	return nil
 }
 
-// created tells the listeners of a new object.
-func (s *Server) created(call Call) {
+// created tells the listeners of an object that was written.
+func (s *Server) created(call Call, isNew bool) {
 	s.mu.Lock()
-	if s.staleList {
-		s.hidden[call.Bucket+"/"+call.Key] = struct{}{}
-	}
+	s.hide(call, isNew)
 	listeners := s.onCreated
 	s.mu.Unlock()
 	if len(listeners) == 0 {
@@ -133,7 +136,7 @@ func (s *Server) created(call Call) {
 	}
 }
 
-// deleteObjects removes objects except protected ones, for which the answer has an error each.
+// deleteObjects removes objects except those that may not be, for which the answer has an error each.
 func (s *Server) deleteObjects(header http.Header, call Call, body []byte) *reply {
 	type object struct {
 		Key       string
@@ -150,13 +153,14 @@ func (s *Server) deleteObjects(header http.Header, call Call, body []byte) *repl
 	var locked bytes.Buffer
 	free := request.Object[:0:0]
 	for _, o := range request.Object {
-		if !s.isProtected(call.Bucket, o.Key) {
+		why := s.denied(call.Bucket, o.Key, true)
+		if why == "" {
 			free = append(free, o)
 			continue
 		}
 		locked.WriteString("<Error><Key>")
 		_ = xml.EscapeText(&locked, []byte(o.Key)) // a buffer takes everything
-		locked.WriteString("</Key><Code>AccessDenied</Code><Message>Access Denied because object protected by object lock.</Message></Error>")
+		locked.WriteString("</Key><Code>AccessDenied</Code><Message>" + why + "</Message></Error>")
 	}
 	if locked.Len() == 0 {
 		return s.backendCall(call, http.MethodPost, "delete", header, body)

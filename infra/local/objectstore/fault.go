@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"maps"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
@@ -14,10 +13,14 @@ import (
 type Fault struct {
 	// Delay passes before the request is looked at.
 	Delay time.Duration
-	// Status is answered instead of carrying the request out, with Code (empty: none, as a gateway answers, in HTML) and Header.
-	Status int
-	Code   string
-	Header http.Header
+	// DelayAfter passes between the request's being carried out and its answer: who does not wait that long never hears of it.
+	DelayAfter time.Duration
+	// Status is answered instead of carrying the request out, with Code (empty: none, as a gateway answers, in HTML) and Header. If Applied is
+	// set, the request is carried out all the same: a 503 SlowDown, and the object is there.
+	Status  int
+	Code    string
+	Header  http.Header
+	Applied bool
 	// ResetBefore closes the connection before the request is carried out, ResetAfter after: the answer is lost.
 	ResetBefore, ResetAfter bool
 	// Truncate ends the answer's body after TruncateAt bytes and closes the connection; with Stall, nothing more comes until
@@ -25,6 +28,9 @@ type Fault struct {
 	Truncate   bool
 	TruncateAt int
 	Stall      <-chan struct{}
+	// Dribble is how long the server pauses before each piece of the body of DribbleBytes (0: one byte).
+	Dribble      time.Duration
+	DribbleBytes int
 	// Replace is sent as the body of the answer to a request that is carried out; nil: the answer's own.
 	Replace []byte
 	// SetHeader is added to the answer of a request that is carried out.
@@ -44,42 +50,59 @@ func (f *Fault) before(w http.ResponseWriter, r *http.Request, call Call, id str
 	if f == nil {
 		return true
 	}
-	if f.Delay > 0 {
-		timer := time.NewTimer(f.Delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-r.Context().Done():
-			panic(http.ErrAbortHandler)
-		}
-	}
+	pause(r, f.Delay)
 	if f.ResetBefore {
 		panic(http.ErrAbortHandler)
 	}
-	if f.Status == 0 {
+	if f.Status == 0 || f.Applied {
 		return true
 	}
+	f.answer(r, call).send(w, call, id)
+	return false
+}
+
+// answer is what a fault with a status says.
+func (f *Fault) answer(r *http.Request, call Call) *reply {
 	answer := refuse(call, &iam.Denial{Status: f.Status, Code: f.Code, Message: http.StatusText(f.Status)})
 	if f.Code == "" && r.Method != http.MethodHead {
 		answer.body = []byte("<html><head><title>" + http.StatusText(f.Status) + "</title></head><body></body></html>")
 		answer.header.Set("Content-Type", "text/html")
 	}
 	maps.Copy(answer.header, f.Header)
-	answer.send(w, call, id)
-	return false
+	return answer
 }
 
-// after does what goes wrong with the answer.
-func (f *Fault) after(answer *reply) {
+// after does what goes wrong with the answer to a request that was carried out.
+func (f *Fault) after(r *http.Request, call Call, answer *reply) *reply {
 	if f == nil {
-		return
+		return answer
+	}
+	pause(r, f.DelayAfter)
+	if f.Status != 0 {
+		answer = f.answer(r, call)
 	}
 	answer.abort = f.ResetAfter
 	answer.cutting, answer.cut, answer.stall = f.Truncate, f.TruncateAt, f.Stall
+	answer.dribble, answer.piece = f.Dribble, max(1, f.DribbleBytes)
 	if f.Replace != nil {
 		answer.body = bytes.Clone(f.Replace)
 	}
 	maps.Copy(answer.header, f.SetHeader)
+	return answer
+}
+
+// pause waits, unless the client leaves.
+func pause(r *http.Request, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // Calls says how often an operation was asked for, successfully or not: "PutObject", "GetObject", "GetObjectMetadata", "ListObjects",
@@ -88,41 +111,4 @@ func (s *Server) Calls(operation string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls[operation]
-}
-
-// IgnoreConditions makes the server write whatever If-None-Match and If-Match say, like rclone and s3rver do.
-func (s *Server) IgnoreConditions(ignore bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.noCondition = ignore
-}
-
-// StaleList makes listings lack every object that is written from now on, until it is switched off.
-func (s *Server) StaleList(stale bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.staleList = stale
-	if !stale {
-		clear(s.hidden)
-	}
-}
-
-// Protect puts objects under WORM protection: those whose key begins with prefix can be neither deleted nor overwritten.
-func (s *Server) Protect(bucket, prefix string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.protected = append(s.protected, bucket+"/"+prefix)
-}
-
-func (s *Server) isProtected(bucket, key string) bool {
-	s.mu.Lock()
-	protected := s.protected
-	s.mu.Unlock()
-	for _, prefix := range protected {
-		if strings.HasPrefix(bucket+"/"+key, prefix) {
-			stored := s.backendCall(Call{Bucket: bucket, Key: key}, http.MethodHead, "", nil, nil)
-			return stored.status == http.StatusOK
-		}
-	}
-	return false
 }

@@ -2,6 +2,7 @@ package objectstore
 
 import (
 	"encoding/xml"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -59,12 +60,7 @@ func (s *Server) finishListing(answer *reply, call Call) {
 		list.EncodingType = "url"
 		encode = func(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "%2F", "/") }
 	}
-	s.mu.Lock()
-	list.Contents = slices.DeleteFunc(list.Contents, func(object listedObject) bool {
-		_, hidden := s.hidden[call.Bucket+"/"+object.Key]
-		return hidden
-	})
-	s.mu.Unlock()
+	s.removeUnlisted(&list, call.Bucket)
 	list.Prefix, list.Marker, list.NextMarker, list.Delimiter = encode(list.Prefix), encode(list.Marker), encode(list.NextMarker), encode(list.Delimiter)
 	for i := range list.Contents {
 		list.Contents[i].Key = encode(list.Contents[i].Key)
@@ -78,4 +74,29 @@ func (s *Server) finishListing(answer *reply, call Call) {
 	}
 	answer.body = append([]byte(xml.Header), body...)
 	answer.header.Del("Content-Length")
+}
+
+// removeUnlisted takes out of a page what listings do not show yet, and folders in which there is nothing else.
+func (s *Server) removeUnlisted(list *listing, bucket string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.hidden) == 0 {
+		return
+	}
+	list.Contents = slices.DeleteFunc(list.Contents, func(object listedObject) bool { return s.unlisted(bucket + "/" + object.Key) })
+	list.CommonPrefixes = slices.DeleteFunc(list.CommonPrefixes, func(folder listedPrefix) bool {
+		inside := bucket + "/" + folder.Prefix
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(s.hidden)), func(name string) bool { return strings.HasPrefix(name, inside) }) {
+			return false
+		}
+		keys, err := s.Keys(bucket, folder.Prefix) // a method of the console: it takes no lock
+		if err != nil {
+			return false
+		}
+		shown := false
+		for _, key := range keys {
+			shown = !s.unlisted(bucket+"/"+key) || shown
+		}
+		return !shown
+	})
 }

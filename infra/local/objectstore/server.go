@@ -50,9 +50,12 @@ type Server struct {
 	calls       map[string]int
 	onCreated   []func(bucket, key, etag string, size int64)
 	intercept   func(Call) *Fault
-	protected   []string            // "bucket/prefix"
-	hidden      map[string]struct{} // "bucket/key" that listings do not show yet
+	protected   []string         // "bucket/prefix"
+	undeletable []string         // "bucket/prefix"
+	hidden      map[string]delay // "bucket/key" that listings do not show yet
 	staleList   bool
+	lateLists   int
+	lateFor     time.Duration
 	noCondition bool
 
 	pipe pipe
@@ -60,7 +63,7 @@ type Server struct {
 
 // New returns a server without buckets.
 func New(opts Options) *Server {
-	s := &Server{keyring: opts.Keyring, region: opts.Region, backend: opts.Backend, now: opts.Now, calls: map[string]int{}, hidden: map[string]struct{}{}}
+	s := &Server{keyring: opts.Keyring, region: opts.Region, backend: opts.Backend, now: opts.Now, calls: map[string]int{}, hidden: map[string]delay{}}
 	if s.region == "" {
 		s.region = "us-east-1"
 	}
@@ -117,8 +120,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		answer = s.apply(r, call)
 	}
-	fault.after(answer)
-	answer.send(w, call, id)
+	fault.after(r, call, answer).send(w, call, id)
 }
 
 // authenticate checks who is asking.
@@ -175,6 +177,8 @@ type reply struct {
 	cut     int  // send only this many bytes of the body and close the connection, if cutting
 	cutting bool
 	stall   <-chan struct{} // after that, wait for this instead of closing
+	dribble time.Duration   // passes before each piece of the body
+	piece   int             // bytes of a piece
 }
 
 // send writes an answer in the dialect of the call.
@@ -205,6 +209,13 @@ func (a *reply) send(w http.ResponseWriter, call Call, id string) {
 	if a.cutting {
 		body = body[:min(a.cut, len(body))]
 	}
+	for a.dribble > 0 && len(body) > a.piece {
+		pause(call.Request, a.dribble)
+		_, _ = w.Write(body[:a.piece])
+		_ = http.NewResponseController(w).Flush()
+		body = body[a.piece:]
+	}
+	pause(call.Request, a.dribble)
 	_, _ = w.Write(body) // the client may have gone
 	if a.cutting {
 		if f, ok := w.(http.Flusher); ok {
