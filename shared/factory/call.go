@@ -7,11 +7,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/signing"
 )
 
 // effect is what sending a call twice does, which decides when it may be repeated.
@@ -35,6 +36,7 @@ type call struct {
 	path      []string // segments below the base URL, unescaped
 	query     url.Values
 	body      []byte
+	attempts  int // how often it is sent at most, where that is less than for other calls
 	// accept reads the body of an answer with status 2xx. Its error means that the body was malformed or cut off, unless
 	// it is an *Error (the body is an error of the service), a finalError or a callbackError.
 	accept func(body io.Reader, header http.Header) error
@@ -88,7 +90,8 @@ func (c *Client) do(ctx context.Context, q *call) error {
 		f.err.Attempts = attempt
 		f.err.unknown = unknown
 		f.err.transient = f.outcome != refused
-		if f.outcome == refused || f.outcome == lost && q.effect == once || attempt >= c.options.MaxAttempts {
+		if f.outcome == refused || f.outcome == lost && q.effect == once ||
+			attempt >= c.options.MaxAttempts || attempt == q.attempts {
 			return f.err
 		}
 		if err := c.pause(ctx, f); err != nil {
@@ -155,7 +158,7 @@ func (c *Client) attempt(ctx context.Context, q *call, number int) (f *failure, 
 		switch {
 		case untrusted(err):
 			f.outcome = refused
-		case neverSent(err):
+		case signing.NeverSent(err):
 			f.outcome = notApplied
 		}
 		return f, nil
@@ -199,7 +202,7 @@ func (c *Client) attempt(ctx context.Context, q *call, number int) (f *failure, 
 
 // judge completes a failure by what its answer's status and headers say.
 func (c *Client) judge(q *call, f *failure, header http.Header, wave, attempt int) {
-	f.pause = max(retryAfter(header.Get("Retry-After"), c.options.Now()), c.backoff(attempt))
+	f.pause = max(signing.RetryAfter(header.Get("Retry-After"), c.options.Now()), c.backoff(attempt))
 	switch status := f.err.StatusCode; {
 	case errors.Is(f.err, ErrThrottled):
 		// The gateway refuses before anything reaches the service.
@@ -235,15 +238,4 @@ func (q *call) fail(o outcome, err error) *failure {
 func (c *Client) backoff(attempt int) time.Duration {
 	d := min(500*time.Millisecond<<min(attempt-1, 10), 20*time.Second)
 	return d - time.Duration(c.options.Jitter()*float64(d/2))
-}
-
-// retryAfter reads the header in its two forms, seconds and date. It is 0 when there is none.
-func retryAfter(value string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil && seconds > 0 {
-		return time.Duration(seconds) * time.Second
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now))
-	}
-	return 0
 }

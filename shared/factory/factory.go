@@ -19,9 +19,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/signing"
 )
 
 // Limits of the API and the defaults of Options.
@@ -32,6 +33,8 @@ const (
 	MaxV2RateLimit = 10.0
 	// DefaultPageSize is the highest page size that every edition of the list pages allows.
 	DefaultPageSize = 100
+	// MaxPageSize is the highest page size that Huawei Cloud's edition of List Jobs allows; Open Telekom Cloud's allows 100.
+	MaxPageSize = 1000
 	// DefaultMaxAttempts lets a call live through about half a minute of failures.
 	DefaultMaxAttempts = 7
 	// DefaultMaxBodySize is far above what the API takes for one asset: 4 MB of script.
@@ -59,8 +62,8 @@ type Options struct {
 	// RateLimit is the highest number of V1 requests a second, DefaultRateLimit if zero. V2 requests are paced apart, by
 	// the same number but never above MaxV2RateLimit.
 	RateLimit float64
-	// PageSize is the page size of listings, DefaultPageSize if zero. Above 100 it is tried for jobs only (Huawei Cloud
-	// allows 1000, Open Telekom Cloud 100), and given up where the API refuses it.
+	// PageSize is the highest page size of listings, MaxPageSize if zero. Above DefaultPageSize it is tried for jobs only, where there
+	// are pages to be saved, and given up where the API refuses it.
 	PageSize int
 	// MaxAttempts is how often one call is sent at most, DefaultMaxAttempts if zero.
 	MaxAttempts int
@@ -89,6 +92,8 @@ type Client struct {
 	v1, v2  *service // v2 is nil where there is no V2 API
 	options Options
 	calls   atomic.Int64
+	// jobPages is the page size of job listings that the API is known to take; 0 while it has not been asked for more than the default.
+	jobPages atomic.Int64
 }
 
 // service is one of the two APIs: each has its own host and its own rate limit.
@@ -113,7 +118,7 @@ func New(options Options) (*Client, error) {
 		o.RateLimit = DefaultRateLimit
 	}
 	if o.PageSize == 0 {
-		o.PageSize = DefaultPageSize
+		o.PageSize = MaxPageSize
 	}
 	if o.MaxAttempts == 0 {
 		o.MaxAttempts = DefaultMaxAttempts
@@ -143,13 +148,13 @@ func New(options Options) (*Client, error) {
 		o.Jitter = rand.Float64
 	}
 	c := &Client{options: o}
-	base, err := parseEndpoint(o.Endpoint)
+	base, err := signing.ParseEndpoint(o.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("factory client: V1 endpoint: %w", err)
 	}
 	c.v1 = &service{base: base, pacer: newPacer(o.RateLimit, o.Now, o.Sleep)}
 	if o.V2Endpoint != "" {
-		if base, err = parseEndpoint(o.V2Endpoint); err != nil {
+		if base, err = signing.ParseEndpoint(o.V2Endpoint); err != nil {
 			return nil, fmt.Errorf("factory client: V2 endpoint: %w", err)
 		}
 		c.v2 = &service{base: base, pacer: newPacer(min(o.RateLimit, MaxV2RateLimit), o.Now, o.Sleep)}
@@ -189,27 +194,6 @@ type Workspace struct {
 
 // ID is the workspace's id.
 func (w *Workspace) ID() string { return w.id }
-
-// parseEndpoint reads a base URL. A folder in it is kept: the service may sit behind a proxy.
-func parseEndpoint(text string) (*url.URL, error) {
-	if text == "" {
-		return nil, errors.New("is missing")
-	}
-	if !strings.Contains(text, "://") {
-		text = "https://" + text
-	}
-	base, err := url.Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	if (base.Scheme != "https" && base.Scheme != "http") || base.Host == "" ||
-		base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		return nil, fmt.Errorf("%q: want a base URL like https://host", base.Redacted())
-	}
-	base.Path = strings.TrimRight(base.Path, "/")
-	base.RawPath = ""
-	return base, nil
-}
 
 // sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -174,5 +175,6 @@ func names(t testing.TB, w *factory.Workspace, kind asset.Kind) ([]string, facto
 	if err != nil {
 		t.Fatal(err)
 	}
+	slices.Sort(found)
 	return found, listing
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 )
@@ -27,7 +28,8 @@ type Listing struct {
 // Missing is how many assets the API claims to have and never listed.
 func (l Listing) Missing() int { return max(0, l.Total-l.Unique) }
 
-// List calls fn once for every asset of a kind, in the order met, while the answer is still coming in. Jobs are listed twice,
+// List calls fn once for every asset of a kind, one at a time, in the order met, while the answers are still coming in: several pages are
+// read side by side. Jobs are listed twice,
 // BATCH and REAL_TIME, because the API shows only batch jobs by default. A listing that lost rows between pages is repeated a
 // few times, and fn called for what is new; if assets are missing in the end that is no error, the Listing says it.
 //
@@ -45,11 +47,14 @@ func (w *Workspace) List(ctx context.Context, kind asset.Kind, fn func(Row) erro
 	var listing Listing
 	delivered := map[string]bool{}
 	shown := map[string]bool{}
+	var mu sync.Mutex // pages of one listing are read side by side
 	listing.Settled = true
 	for _, jobType := range jobTypes {
 		s := w.series(kind, jobType, func(row Row) (string, error) {
 			identity := row.Ref.Identity()
 			key := identity.Directory + "\x00" + identity.Name
+			mu.Lock()
+			defer mu.Unlock()
 			if delivered[key] {
 				return key, nil
 			}
@@ -61,9 +66,13 @@ func (w *Workspace) List(ctx context.Context, kind asset.Kind, fn func(Row) erro
 			}
 			delivered[key] = true
 			return key, nil
-		}, func() int { return len(delivered) })
+		}, func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(delivered)
+		})
 		err := s.run(ctx)
-		listing.Pages += s.pages
+		listing.Pages += int(s.pages.Load())
 		listing.Settled = listing.Settled && s.settled
 		listing.Total += s.total
 		for key := range s.seen {
@@ -83,9 +92,13 @@ func (w *Workspace) List(ctx context.Context, kind asset.Kind, fn func(Row) erro
 
 // series prepares the listing of one kind of asset, or of one job type.
 func (w *Workspace) series(kind asset.Kind, jobType string, visit func(Row) (string, error), progress func() int) *series {
-	limit := w.client.options.PageSize
-	if kind != asset.Jobs {
-		limit = min(limit, DefaultPageSize)
+	limit, larger := min(w.client.options.PageSize, DefaultPageSize), 0
+	if kind == asset.Jobs {
+		if known := int(w.client.jobPages.Load()); known != 0 {
+			limit = known
+		} else {
+			larger = w.client.options.PageSize
+		}
 	}
 	base := call{
 		operation: "list " + string(kind), service: w.client.v1, workspace: w.id,
@@ -95,7 +108,7 @@ func (w *Workspace) series(kind asset.Kind, jobType string, visit func(Row) (str
 		base.operation = "list real-time jobs"
 	}
 	return &series{
-		client: w.client, base: base, rowsKey: string(kind), limit: limit, progress: progress,
+		client: w.client, base: base, rowsKey: string(kind), limit: limit, larger: larger, progress: progress,
 		query: func() url.Values {
 			if jobType == "" {
 				return url.Values{}

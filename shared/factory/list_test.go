@@ -126,13 +126,18 @@ func TestWorkspace_List(t *testing.T) {
 		t.Parallel()
 		for _, largest := range []int{1000, 100} {
 			c := newCloud(t, dataarts.Switches{MaxLimit: largest})
-			for i := range 150 {
-				c.put(t, asset.Jobs, job(fmt.Sprintf("job_%03d", i), "BATCH"))
+			for i := range 1350 {
+				c.put(t, asset.Jobs, job(fmt.Sprintf("job_%04d", i), "BATCH"))
 			}
-			c.options.PageSize = 1000
-			found, listing := names(t, newClient(t, c.options).Workspace("ws-1"), asset.Jobs)
-			if len(found) != 150 || !listing.Settled {
-				t.Errorf("largest %d: %d found, %+v", largest, len(found), listing)
+			want := []int{1 + 2 + 1, 2 + 1} // one of 100, two of 1000, real-time jobs; then without trying
+			if largest == 100 {
+				want = []int{14 + 1, 14 + 1} // and one that was refused
+			}
+			for _, pages := range want {
+				found, listing := names(t, c.workspace, asset.Jobs)
+				if len(found) != 1350 || !listing.Settled || listing.Pages != pages {
+					t.Errorf("largest %d: %d found, %+v, want %d pages", largest, len(found), listing, pages)
+				}
 			}
 		}
 	})

@@ -14,12 +14,19 @@ const (
 	maxPause = 5 * time.Minute
 	// slowest is the part of the full rate below which throttling does not push the rate.
 	slowest = 1.0 / 16
+	// margin is the part of the configured rate that is really sent: requests sent evenly do not arrive evenly, and a service that
+	// counts them second by second would otherwise refuse one of a second's last.
+	margin = 0.98
+	// safe is the part of a rate that was refused to which the rate returns first.
+	safe = 0.95
+	// creep is the part of the full rate that is added in a second above what is known to be safe.
+	creep = 1.0 / 50
 )
 
 // pacer spaces the requests of all workers to one API.
 //
-// It adapts: when the API throttles, everybody pauses and the rate halves, once for each wave of refusals; then it grows back
-// by a twentieth of the full rate each second in which requests succeed.
+// It adapts: when the API throttles, everybody pauses and the rate halves, once for each wave of refusals. Then it returns to a little
+// below the rate that was refused, half of the way in each second in which requests succeed, and from there creeps up to the full rate.
 type pacer struct {
 	now   func() time.Time
 	sleep func(context.Context, time.Duration) error
@@ -27,15 +34,16 @@ type pacer struct {
 
 	mu      sync.Mutex
 	limiter *rate.Limiter
-	paused  time.Time // nobody sends before
-	wave    int       // how often the rate was halved
-	changed time.Time // when the rate last changed
+	goal    rate.Limit // where the rate returns to before it creeps
+	paused  time.Time  // nobody sends before
+	wave    int        // how often the rate was halved
+	changed time.Time  // when the rate last changed, or the pause after that ends
 }
 
-// newPacer paces to perSecond requests a second, one by one: the service counts within a second, so there is no burst.
+// newPacer paces to a little less than perSecond requests a second, one by one: the service counts within a second, so there is no burst.
 func newPacer(perSecond float64, now func() time.Time, sleep func(context.Context, time.Duration) error) *pacer {
-	full := rate.Limit(perSecond)
-	return &pacer{now: now, sleep: sleep, full: full, limiter: rate.NewLimiter(full, 1), changed: now()}
+	full := rate.Limit(perSecond * margin)
+	return &pacer{now: now, sleep: sleep, full: full, goal: full, limiter: rate.NewLimiter(full, 1), changed: now()}
 }
 
 // wait returns when the caller may send one request, with the wave in which it is sent. It fails when ctx ends, or at once
@@ -96,8 +104,9 @@ func (p *pacer) throttled(wave int, pause time.Duration) {
 		return // Sent before the rate was halved: it says nothing about the new rate.
 	}
 	p.wave++
+	p.goal = max(p.full*slowest, p.limiter.Limit()*safe)
 	p.limiter.SetLimitAt(now, max(p.full*slowest, p.limiter.Limit()/2))
-	p.changed = now
+	p.changed = p.paused // the pause itself proves nothing
 }
 
 // succeeded tells the pacer that a request was not refused.
@@ -105,8 +114,11 @@ func (p *pacer) succeeded() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
-	if limit := p.limiter.Limit(); limit < p.full && now.Sub(p.changed) >= time.Second {
-		p.limiter.SetLimitAt(now, min(p.full, limit+p.full/20))
-		p.changed = now
+	limit := p.limiter.Limit()
+	if limit >= p.full || now.Sub(p.changed) < time.Second {
+		return
 	}
+	step := max((p.goal-limit)/2, p.full*creep)
+	p.limiter.SetLimitAt(now, min(p.full, limit+step))
+	p.changed = now
 }

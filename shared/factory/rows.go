@@ -2,9 +2,6 @@ package factory
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -75,6 +72,16 @@ func parseRow(kind asset.Kind, raw json.RawMessage) (row Row, ok bool) {
 	return row, true
 }
 
+// Modified is when a definition says that it was changed last; zero where it does not say it.
+func Modified(definition []byte) time.Time {
+	for _, name := range []string{"modifyTime", "modify_time", "lastUpdateTime", "last_update_time"} {
+		if value, ok := rawjson.Path(definition, name); ok {
+			return parseTime(scalar(gjson.ParseBytes(value)))
+		}
+	}
+	return time.Time{}
+}
+
 // parseTime reads milliseconds since 1970, which the service sends as a number or as a string, or RFC 3339. It is zero for
 // anything else.
 func parseTime(text string) time.Time {
@@ -85,119 +92,4 @@ func parseTime(text string) time.Time {
 		return t.UTC()
 	}
 	return time.Time{}
-}
-
-// readPage reads one page of a listing from r: an object with an array of rows and the total under "total" or "count". It
-// calls visit for each row as it comes, and holds no more than one row, which may have limit bytes.
-func readPage(r io.Reader, rowsKey string, limit int, visit func(json.RawMessage) error) (rows, total int, err error) {
-	budget := &budgetReader{r: r, left: limit, limit: limit}
-	d := json.NewDecoder(budget)
-	if err := expect(d, json.Delim('{')); err != nil {
-		return 0, 0, err
-	}
-	total = -1
-	found := false
-	rest := []byte("{") // The other fields: an error, if this is no page.
-	var raw json.RawMessage
-	for d.More() {
-		token, err := d.Token()
-		if err != nil {
-			return 0, 0, malformed(err)
-		}
-		key, _ := token.(string) // A key is always a string.
-		if key == rowsKey && !found {
-			found = true
-			if rows, err = readRows(d, budget, visit); err != nil {
-				return 0, 0, err
-			}
-			continue
-		}
-		if err := d.Decode(&raw); err != nil {
-			return 0, 0, malformed(err)
-		}
-		if key == "total" || key == "count" {
-			if n, err := strconv.Atoi(scalar(gjson.ParseBytes(raw))); err == nil && n >= 0 {
-				total = n
-			}
-		}
-		if field, err := json.Marshal(key); err == nil {
-			if len(rest) > 1 {
-				rest = append(rest, ',')
-			}
-			rest = append(append(append(rest, field...), ':'), raw...)
-		}
-	}
-	if err := expect(d, json.Delim('}')); err != nil {
-		return 0, 0, err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return 0, 0, malformed(errors.New("text after the end"))
-	}
-	if said := parseEnvelope(append(rest, '}')); said.Code != "" {
-		return 0, 0, envelopeError(said)
-	}
-	if !found || total < 0 {
-		return 0, 0, malformed(fmt.Errorf("a page without %q and a total", rowsKey))
-	}
-	return rows, total, nil
-}
-
-// readRows reads the array of rows; null is an empty one.
-func readRows(d *json.Decoder, budget *budgetReader, visit func(json.RawMessage) error) (rows int, err error) {
-	token, err := d.Token()
-	if err != nil {
-		return 0, malformed(err)
-	}
-	if token == nil {
-		return 0, nil
-	}
-	if token != json.Delim('[') {
-		return 0, malformed(fmt.Errorf("rows begin with %v", token))
-	}
-	var raw json.RawMessage
-	for d.More() {
-		if err := d.Decode(&raw); err != nil {
-			return 0, malformed(err)
-		}
-		rows++
-		if err := visit(raw); err != nil {
-			return 0, err
-		}
-		budget.left = budget.limit
-	}
-	return rows, expect(d, json.Delim(']'))
-}
-
-func expect(d *json.Decoder, want json.Delim) error {
-	token, err := d.Token()
-	if err != nil {
-		return malformed(err)
-	}
-	if token != want {
-		return malformed(fmt.Errorf("%v where %v should be", token, want))
-	}
-	return nil
-}
-
-// malformed wraps what is wrong with an answer. The end of the body inside a value is io.ErrUnexpectedEOF.
-func malformed(err error) error {
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("malformed answer: %w", err)
-}
-
-// budgetReader fails when more is read for one row than a row may have.
-type budgetReader struct {
-	r           io.Reader
-	left, limit int
-}
-
-func (b *budgetReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, finalError{fmt.Errorf("a row is longer than %d bytes", b.limit)}
-	}
-	n, err := b.r.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
 }

@@ -1,118 +1,37 @@
 package factory
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"reflect"
-	"strings"
 	"time"
 
-	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/signer"
-	sdkrequest "github.com/huaweicloud/huaweicloud-sdk-go-v3/core/request"
-
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+	"github.com/dataarts-backup/dataarts-backup/shared/signing"
 )
 
 // Headers of the API.
 const (
-	headerProject       = "X-Project-Id"     // without it, AK/SK signed calls answer "Workspace does not exists" (FAQ)
-	headerSecurityToken = "X-Security-Token" // with temporary keys
-	headerWorkspace     = "workspace"
+	headerWorkspace = "workspace"
 
 	// contentType is what the SDK sends. It goes on every request: without a JSON type the service answers that the content
 	// type is not supported, even where there is no content.
 	contentType = "application/json;charset=UTF-8"
 )
 
-// request makes the signed HTTP request of a call. It signs with the SDK's signer and lets net/http do the rest.
+// request makes the signed HTTP request of a call.
 func (c *Client) request(q *call) (*http.Request, error) {
-	base := q.service.base
-	path, escaped := base.Path, escapePath(base.Path)
-	for _, segment := range q.path {
-		if segment == "" || segment == "." || segment == ".." || strings.Contains(segment, "/") {
-			// Dots are a step in the path wherever it is cleaned on the way, and would reach another address. An escaped
-			// slash has no defined signature: the signer takes it for two segments. No name may legally hold a slash.
-			return nil, fmt.Errorf("%q cannot be a part of an address of the API", segment)
-		}
-		path += "/" + segment
-		escaped += "/" + escapeSegment(segment)
-	}
-	address := &url.URL{
-		Scheme: base.Scheme, Host: base.Host, Path: path, RawPath: escaped,
-		RawQuery: strings.ReplaceAll(q.query.Encode(), "+", "%20"),
-	}
-	request := &http.Request{
-		Method: q.method, URL: address, Host: address.Host, Header: http.Header{},
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	if q.body != nil {
-		request.ContentLength = int64(len(q.body))
-		request.Body = io.NopCloser(bytes.NewReader(q.body))
-		// net/http may send again by itself, but only what has not left this machine yet.
-		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(q.body)), nil }
-	}
-
-	build := sdkrequest.NewHttpRequestBuilder().
-		WithEndpoint(base.Scheme+"://"+base.Host).WithMethod(q.method).WithPath(path).
-		AddHeaderParam(signer.HeaderXDate, c.options.Now().UTC().Format(signer.BasicDateFormat)).
-		AddHeaderParam(headerProject, c.options.ProjectID).
-		AddHeaderParam("Content-Type", contentType)
-	if c.options.Credentials.SecurityToken != "" {
-		build.AddHeaderParam(headerSecurityToken, c.options.Credentials.SecurityToken)
-	}
+	header := map[string]string{}
 	if q.workspace != "" {
-		build.AddHeaderParam(headerWorkspace, q.workspace)
+		header[headerWorkspace] = q.workspace
 	}
-	for name, values := range q.query { // One value each: see series.
-		build.AddQueryParam(name, reflect.ValueOf(values[0]))
-	}
-	if q.body != nil {
-		build.WithBody("", string(q.body))
-	}
-	signed := build.Build()
-	added, err := signer.Sign(signed, c.options.Credentials.AccessKey, c.options.Credentials.SecretKey)
-	if err != nil {
-		return nil, fmt.Errorf("sign: %w", err)
-	}
-	for name, value := range signed.GetHeaderParams() {
-		request.Header.Set(name, value)
-	}
-	for name, value := range added {
-		request.Header.Set(name, value)
-	}
-	request.Header.Set("User-Agent", c.options.UserAgent)
-	return request, nil
-}
-
-// escapePath escapes each segment of a path.
-func escapePath(path string) string {
-	segments := strings.Split(path, "/")
-	for i, segment := range segments {
-		segments[i] = escapeSegment(segment)
-	}
-	return strings.Join(segments, "/")
-}
-
-// escapeSegment escapes all but the unreserved characters of RFC 3986, as the signature does. url.PathEscape leaves more.
-func escapeSegment(segment string) string {
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(segment) {
-		c := segment[i]
-		if 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-_.~", c) >= 0 {
-			b.WriteByte(c)
-			continue
-		}
-		b.Write([]byte{'%', hex[c>>4], hex[c&15]})
-	}
-	return b.String()
+	return signing.Request{
+		Base: q.service.base, Method: q.method, Path: q.path, Query: q.query, Header: header, ContentType: contentType, Body: q.body,
+		ProjectID: c.options.ProjectID, UserAgent: c.options.UserAgent,
+	}.Sign(signing.Credentials(c.options.Credentials), c.options.Now())
 }
 
 var (
@@ -140,7 +59,7 @@ func (c *Client) send(ctx context.Context, request *http.Request) (*response, er
 	answer, err := c.options.Transport.RoundTrip(request.WithContext(attemptCtx)) //nolint:bodyclose // response.close does it
 	timer.Stop()
 	if err != nil {
-		if !neverSent(err) {
+		if !signing.NeverSent(err) {
 			err = withContext(attemptCtx, err)
 		}
 		cancel(nil)
@@ -212,12 +131,6 @@ func (e attemptError) Is(target error) bool {
 
 // As finds what the error holds.
 func (e attemptError) As(target any) bool { return errors.As(e.err, target) }
-
-// neverSent says whether an error of the transport proves that the request has not left: no connection was made.
-func neverSent(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
-}
 
 // untrusted says whether the other side's certificate was refused, which another attempt does not change. Nothing was sent.
 func untrusted(err error) bool {

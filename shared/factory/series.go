@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 )
@@ -29,16 +31,19 @@ type series struct {
 	rowsKey string
 	query   func() url.Values
 	limit   int
+	larger  int  // a page size worth trying, or 0
 	records bool // offset is known to count records
-	// visit takes one row and returns what makes it unique, or "" for a row that is no asset.
+	// visit takes one row and returns what makes it unique, or "" for a row that is no asset. Pages are read side by side, so it is
+	// called by several at a time.
 	visit func(raw []byte) (key string, err error)
 	// progress grows with every row that was new to visit.
 	progress func() int
 
 	seen    map[string]bool // what the total speaks for
 	total   int
-	pages   int
 	settled bool // see Listing.Settled
+
+	pages atomic.Int64
 }
 
 // page is what is kept of a page: not its rows, only what they are.
@@ -105,6 +110,8 @@ func (s *series) walk(ctx context.Context) (pass, error) {
 	if err != nil || firstPage.rows == 0 || firstPage.rows < s.limit && firstPage.rows >= p.total {
 		return p, err
 	}
+	ahead := s.readAhead(ctx)
+	defer ahead.stop()
 	// What a page gives although more should follow is the service's own page size, whatever was asked for. It is not
 	// raised: the service may refuse a limit above its highest, even if it gives more rows than that.
 	s.limit = min(s.limit, firstPage.rows)
@@ -115,7 +122,7 @@ func (s *series) walk(ctx context.Context) (pass, error) {
 		offset = joint(firstPage)
 	}
 	for idle := 0; ; {
-		got, err := s.page(ctx, offset)
+		got, err := ahead.page(offset)
 		if err != nil {
 			return p, err
 		}
@@ -147,17 +154,34 @@ func (s *series) walk(ctx context.Context) (pass, error) {
 		if position >= p.total && got.rows < s.limit {
 			break
 		}
+		if got.rows == s.limit {
+			ahead.expect(offset, records, p.total)
+		}
 		previous = got
 	}
 	return p, nil
 }
 
-// first reads the first page, with the highest page size that the service takes.
+// worthLarger is how many pages of the usual size a listing must have for larger ones to be tried: trying costs one or two calls.
+const worthLarger = 4
+
+// first reads the first page. Where much follows, it tries the largest page size, and the client remembers whether the service takes it.
 func (s *series) first(ctx context.Context) (page, error) {
+	usual, err := s.page(ctx, 0)
+	if err != nil || s.larger <= s.limit || usual.rows < s.limit || usual.total < worthLarger*s.limit {
+		return usual, err
+	}
+	limit := s.limit
+	s.limit, s.larger = s.larger, 0
 	got, err := s.page(ctx, 0)
-	if s.limit > DefaultPageSize && IsCode(err, "DLF.3051") {
-		s.limit = DefaultPageSize
-		got, err = s.page(ctx, 0)
+	var e *Error
+	if errors.As(err, &e) && e.StatusCode == http.StatusBadRequest {
+		s.limit = limit
+		s.client.jobPages.Store(int64(limit))
+		return usual, nil
+	}
+	if err == nil {
+		s.client.jobPages.Store(int64(max(limit, min(got.rows, s.limit))))
 	}
 	return got, err
 }
@@ -177,6 +201,67 @@ func overlap(a, b page) (n int) {
 }
 
 func (p page) has(key string) bool { return slices.Contains(p.keys, key) }
+
+// ahead reads the pages that will very likely be asked for next, several at a time: the answer to one takes longer than the pace wants
+// between two. What it guesses is only where full pages follow each other; a page that is asked for and was not guessed is read then.
+type ahead struct {
+	s       *series
+	ctx     context.Context
+	cancel  context.CancelFunc
+	workers sync.WaitGroup
+	pages   map[int]chan answer // by offset
+	most    int                 // how many pages are read at the same time
+}
+
+type answer struct {
+	page page
+	err  error
+}
+
+// pagesAhead is how many pages of one listing are read at the same time. With answers after 50 ms it keeps a pace of 80 in a second, which
+// is more than the service allows; there is nothing to win above.
+const pagesAhead = 4
+
+func (s *series) readAhead(ctx context.Context) *ahead {
+	ctx, cancel := context.WithCancel(ctx)
+	return &ahead{s: s, ctx: ctx, cancel: cancel, pages: map[int]chan answer{}, most: pagesAhead}
+}
+
+// expect starts reading the pages that follow when offset is the next and the listing goes on with full pages up to its total.
+func (a *ahead) expect(offset int, records bool, total int) {
+	step, size := 1, a.s.limit
+	if records {
+		step, size = joint(page{rows: a.s.limit}), 1
+	}
+	for n := 0; n < a.most && (offset*size < total-1 || n == 0); n++ {
+		if a.pages[offset] == nil {
+			result := make(chan answer, 1)
+			a.pages[offset] = result
+			at := offset
+			a.workers.Go(func() {
+				got, err := a.s.page(a.ctx, at)
+				result <- answer{got, err}
+			})
+		}
+		offset += step
+	}
+}
+
+// page returns the page at offset.
+func (a *ahead) page(offset int) (page, error) {
+	if result := a.pages[offset]; result != nil {
+		delete(a.pages, offset)
+		got := <-result
+		return got.page, got.err
+	}
+	return a.s.page(a.ctx, offset)
+}
+
+// stop ends what is read for nothing. When it returns no row is visited any more.
+func (a *ahead) stop() {
+	a.cancel()
+	a.workers.Wait()
+}
 
 // page reads one page. When it breaks off it is read again, and as long as that brings new rows there is no limit to the
 // attempts: a page may be large and the reader of its rows slow, and the gateway does not wait for ever.
@@ -202,7 +287,7 @@ func (s *series) page(ctx context.Context, offset int) (page, error) {
 		before := s.progress()
 		err := s.client.do(ctx, &q)
 		if err == nil {
-			s.pages++
+			s.pages.Add(1)
 			return got, nil
 		}
 		var e *Error
