@@ -45,13 +45,15 @@ type Config struct {
 	Location    Location // BACKUP_LOCATION
 
 	BackupFunction        string // BACKUP_FUNCTION: URN, ARN or name; may be empty
-	FunctionGraphEndpoint string // FUNCTIONGRAPH_ENDPOINT: base URL without a slash at its end; empty for all but the console
+	Self                  Self   // RUNTIME_PACKAGE, RUNTIME_FUNC_NAME, RUNTIME_FUNC_VERSION: what runs, where that is FunctionGraph
+	FunctionGraphEndpoint string // FUNCTIONGRAPH_ENDPOINT: base URL without a slash at its end; empty for the restore function
 
 	TimeZone        *time.Location // BACKUP_TIME_ZONE; nil: the zone is that of the event's own time
 	Keep            Keep           // BACKUP_KEEP; the zero value keeps everything
 	Recipients      []string       // BACKUP_RECIPIENTS: age public keys; empty: no encryption
 	RestoreIdentity Secret         // RESTORE_IDENTITY: an age private key; unset: encrypted backups cannot be read
 	NotifyTopicURN  string         // NOTIFY_TOPIC_URN; empty: nobody is told
+	SMNEndpoint     string         // SMN_ENDPOINT: base URL without a slash at its end; empty for all but the backup
 
 	LogLevel zerolog.Level // LOG_LEVEL
 
@@ -97,6 +99,10 @@ func Load(function Function, lookup Lookup, opts Options) (*Config, error) {
 	c.Keep = r.keep()
 	c.Recipients = r.recipients()
 	c.NotifyTopicURN = r.pattern("NOTIFY_TOPIC_URN", topicURN, "the URN of an SMN topic, urn:smn:<region>:<project id>:<name>")
+	if r.reads("SMN_ENDPOINT") {
+		c.SMNEndpoint = r.endpoint("SMN_ENDPOINT", regional("smn", c.Region))
+	}
+	c.Self = r.self(c)
 	c.LogLevel = r.logLevel()
 	keys.check(r, c)
 

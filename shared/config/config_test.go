@@ -84,7 +84,10 @@ func TestLoad_Defaults(t *testing.T) {
 		RateLimit:   25,
 		OBSEndpoint: "https://obs.eu-west-101.myhuaweicloud.eu",
 		Location:    config.Location{Bucket: "vault", Folder: "dataarts/{workspace}"},
-		LogLevel:    zerolog.InfoLevel,
+
+		FunctionGraphEndpoint: "https://functiongraph.eu-west-101.myhuaweicloud.com",
+		SMNEndpoint:           "https://smn.eu-west-101.myhuaweicloud.eu",
+		LogLevel:              zerolog.InfoLevel,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(config.Config{}, config.Secret{})); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
@@ -122,6 +125,7 @@ func TestLoad_ReadsEveryVariable(t *testing.T) {
 	check("keep", c.Keep, config.Keep{Daily: 30, Weekly: 8, Monthly: 12, Yearly: 3})
 	check("recipients", c.Recipients, []string{recipient})
 	check("topic", c.NotifyTopicURN, "urn:smn:eu-de:0123456789abcdef:alerts")
+	check("SMN endpoint", c.SMNEndpoint, "https://smn.eu-de.otc.t-systems.com")
 	check("log level", c.LogLevel, zerolog.DebugLevel)
 
 	e["BACKUP_FUNCTION"] = "urn:fss:eu-de:0123456789abcdef:function:default:backup:latest"
@@ -273,7 +277,8 @@ func TestLoad_NamesAllFaultsAtOnce(t *testing.T) {
 func TestLoad_IgnoresWhatTheFunctionDoesNotNeed(t *testing.T) {
 	t.Parallel()
 	broken := env{
-		"BACKUP_FUNCTION": "my backup", "FUNCTIONGRAPH_ENDPOINT": "?", // console only
+		"BACKUP_FUNCTION": "my backup", "FUNCTIONGRAPH_ENDPOINT": "?", // console, and the latter backup, too
+		"NOTIFY_TOPIC_URN": "x", "SMN_ENDPOINT": "?",
 		"BACKUP_TIME_ZONE": "Mars/Base", "BACKUP_KEEP": "x", "DATAARTS_INSTANCE_ID": "a b", // backup only
 		"RESTORE_IDENTITY": "x", "BACKUP_RECIPIENTS": "x", "DATAARTS_ENDPOINT": "x",
 	}
@@ -294,6 +299,30 @@ func TestLoad_IgnoresWhatTheFunctionDoesNotNeed(t *testing.T) {
 	mustLoad(t, config.Console, env{
 		"DATAARTS_REGION": "eu-de", "BACKUP_LOCATION": "obs://vault", "OBS_ACCESS_KEY_ID": "a", "OBS_SECRET_ACCESS_KEY": "b",
 	})
+}
+
+func TestLoad_NamesTheFunctionThatRuns(t *testing.T) {
+	t.Parallel()
+	preset := env{"RUNTIME_PROJECT_ID": "0dd3", "RUNTIME_PACKAGE": "default", "RUNTIME_FUNC_NAME": "nightly", "RUNTIME_FUNC_VERSION": "latest"}
+	region := minimal()["DATAARTS_REGION"]
+	for name, test := range map[string]struct {
+		change env
+		want   config.Self
+	}{
+		"by_what_FunctionGraph_presets":           {env{}, config.Self{ProjectID: "0dd3", URN: "urn:fss:" + region + ":0dd3:function:default:nightly:latest"}},
+		"in_its_own_project_and_not_in_DataArts":  {env{"DATAARTS_PROJECT_ID": "another"}, config.Self{ProjectID: "0dd3", URN: "urn:fss:" + region + ":0dd3:function:default:nightly:latest"}},
+		"in_that_of_DataArts_where_it_knows_none": {env{"RUNTIME_PROJECT_ID": "", "DATAARTS_PROJECT_ID": "another"}, config.Self{ProjectID: "another", URN: "urn:fss:" + region + ":another:function:default:nightly:latest"}},
+		"nowhere_without_a_name":                  {env{"RUNTIME_FUNC_NAME": ""}, config.Self{}},
+		"nowhere_without_a_version":               {env{"RUNTIME_FUNC_VERSION": ""}, config.Self{}},
+		"nowhere_with_a_name_that_is_none":        {env{"RUNTIME_FUNC_NAME": "a/b"}, config.Self{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, mustLoad(t, config.Backup, minimal().with(preset).with(test.change)).Self); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestLoad_UnknownFunction(t *testing.T) {

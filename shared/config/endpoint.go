@@ -54,7 +54,8 @@ func (r *reader) store(c *Config) {
 }
 
 // regional is the base URL of a service in a region. The domains are those of the endpoint pages of Huawei Cloud, Huawei Cloud
-// Europe and Open Telekom Cloud. FunctionGraph's endpoint in eu-west-101 is under myhuaweicloud.com in the SDK's region table.
+// Europe and Open Telekom Cloud, and those of OBS and SMN in eu-west-101 of the SDK's region tables. FunctionGraph's there is
+// under myhuaweicloud.com.
 func regional(service, region string) string {
 	if region == "" {
 		return ""
@@ -63,7 +64,7 @@ func regional(service, region string) string {
 	switch {
 	case region == "eu-de" || region == "eu-nl":
 		domain = "otc.t-systems.com"
-	case region == "eu-west-101" && service == "obs":
+	case region == "eu-west-101" && (service == "obs" || service == "smn"):
 		domain = "myhuaweicloud.eu"
 	}
 	return "https://" + service + "." + region + "." + domain

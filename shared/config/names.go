@@ -24,12 +24,13 @@ func variables() []variable {
 		{"OBS_ENDPOINT", all},
 		{"BACKUP_LOCATION", all},
 		{"BACKUP_FUNCTION", []Function{Console}},
-		{"FUNCTIONGRAPH_ENDPOINT", []Function{Console}},
+		{"FUNCTIONGRAPH_ENDPOINT", []Function{Backup, Console}}, // the backup hands workspaces to itself
 		{"BACKUP_TIME_ZONE", []Function{Backup}},
 		{"BACKUP_KEEP", []Function{Backup}},
 		{"BACKUP_RECIPIENTS", assets}, // a restore encrypts what it saves before it writes
 		{"RESTORE_IDENTITY", []Function{Restore, Console}},
-		{"NOTIFY_TOPIC_URN", assets},
+		{"NOTIFY_TOPIC_URN", []Function{Backup}},
+		{"SMN_ENDPOINT", []Function{Backup}},
 		{"LOG_LEVEL", all},
 
 		{"HUAWEICLOUD_SDK_AK", all},

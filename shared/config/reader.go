@@ -191,7 +191,7 @@ func (r *reader) recipients() []string {
 	var recipients []string
 	for part := range strings.SplitSeq(value, ",") {
 		key := strings.TrimSpace(part)
-		if checkAgeKey(key, recipientName) != nil || key != strings.ToLower(key) {
+		if !isAgeRecipient(key) {
 			r.malformed(name, key, "age public keys (age1...) with commas between them")
 			continue
 		}
@@ -207,7 +207,7 @@ func (r *reader) identity(to *Secret) {
 		return
 	}
 	r.secrets = append(r.secrets, value)
-	if checkAgeKey(value, identityName) != nil || value != strings.ToUpper(value) {
+	if !isAgeIdentity(value) {
 		r.faults = append(r.faults, Fault{Variable: name, Holds: redacted, Want: "an age private key (AGE-SECRET-KEY-1...)"})
 	}
 	*to = NewSecret(value)

@@ -138,7 +138,7 @@ func (c *client) Delete(ctx context.Context, keys ...string) error {
 	})
 }
 
-// List and Copy are no part of a lease.
+// The others are no part of a lease.
 func (c *client) List(context.Context, string, string, func(store.Info) error) error {
 	return errors.New("a lease lists nothing")
 }
@@ -146,6 +146,16 @@ func (c *client) List(context.Context, string, string, func(store.Info) error) e
 func (c *client) Copy(context.Context, store.Location, string) (store.Info, error) {
 	return store.Info{}, errors.New("a lease copies nothing")
 }
+
+func (c *client) PutStream(context.Context, string, io.Reader) (store.Info, error) {
+	return store.Info{}, errors.New("a lease streams nothing")
+}
+
+func (c *client) Stat(context.Context, string) (store.Info, error) {
+	return store.Info{}, errors.New("a lease looks at nothing without reading it")
+}
+
+func (c *client) Bucket(string) store.Store { return c }
 
 func (m *memory) has(key string) bool {
 	m.mu.Lock()

@@ -386,9 +386,12 @@ func (a *applying) readBack(ctx context.Context, s *step, definition []byte) err
 		if len(lost) == 0 {
 			return nil
 		}
-		c := describeChanges(kind, lost[:1])[0]
-		last = fmt.Errorf("%s was written, but reads back with %d fields otherwise, the first is %s: %s was sent, %s is there",
-			ref, len(lost), c.Field, orNothing(c.From), orNothing(c.To))
+		c := a.plan.describeChanges(kind, lost[:1])[0]
+		values := ""
+		if c.From != "" || c.To != "" {
+			values = fmt.Sprintf(": %s was sent, %s is there", orNothing(c.From), orNothing(c.To))
+		}
+		last = fmt.Errorf("%s was written, but reads back with %d fields otherwise, the first is %s%s", ref, len(lost), c.Field, values)
 	}
 	return last
 }

@@ -15,6 +15,8 @@ type Locations struct {
 	Store  store.Store
 	Bucket string
 	Root   string // what no restore leaves; ends with "/", or is empty
+	// Keys read encrypted backups, and encrypt what a restore or an undo saves before it writes.
+	Keys vault.Keys
 	// Prefix is the location of a workspace's backups in the bucket.
 	Prefix func(workspace string) (string, error)
 	// PerWorkspace tells whether each workspace has a location of its own.
@@ -59,7 +61,7 @@ func (l Locations) folder(ctx context.Context, req Request) (*vault.Folder, erro
 		if bucket != l.Bucket || !strings.HasPrefix(key, l.Root) {
 			return nil, refuse("path %s is outside of obs://%s/%s, where backups lie", req.Path, l.Bucket, l.Root)
 		}
-		return vault.FolderAt(l.Store, l.Bucket, key), nil
+		return vault.FolderAt(l.Store, l.Bucket, key).WithKeys(l.Keys), nil
 	}
 	if req.Source != "" && !l.PerWorkspace {
 		return nil, refuse("source is given, but BACKUP_LOCATION has no {workspace}: all backups lie in one place")
@@ -78,7 +80,7 @@ func (l Locations) folder(ctx context.Context, req Request) (*vault.Folder, erro
 	if err != nil {
 		return nil, refuse("%v", err)
 	}
-	v := vault.New(l.Store, l.Bucket, prefix)
+	v := vault.New(l.Store, l.Bucket, prefix).WithKeys(l.Keys)
 	if req.Date != latest {
 		return v.Folder(req.Date), nil
 	}

@@ -26,7 +26,8 @@ type planning struct {
 	backup      *vault.Backup
 	target      planned
 	concurrency int
-	prior       *Report                // of a restore that is continued; else nil or of another state
+	prior       *Report // of a restore that is continued; else nil or of another state
+	keys        vault.Keys
 	only        func(name string) bool // narrows the environment variables down; nil: as selected
 }
 
@@ -116,11 +117,11 @@ func (p *plan) verify(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err == nil {
-		err = p.backup.VerifyFiles(ctx)
+	if err == nil || isFault(err) { // all faults at once
+		err = errors.Join(err, p.backup.VerifyFiles(ctx))
 	}
-	if errors.Is(err, vault.ErrUnproved) {
-		return &Refusal{Faults: strings.Split(err.Error(), "\n")}
+	if isFault(err) && !interrupted(ctx, err) {
+		return &Refusal{Faults: faultsOf(p.backup, err)}
 	}
 	if err != nil {
 		return err
@@ -283,11 +284,11 @@ func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row) error {
 	case policy == Fail && p.prior.running():
 		s.item.Action, s.item.Reason = ActionBlocked, "somebody else created it since this restore began, and duplicateNamePolicy is fail"
 	case kind != asset.Jobs && rawjson.StringAt(current, "type") != rawjson.StringAt(desired, "type"):
-		s.item.Action, s.item.Changes = ActionBlocked, describeChanges(kind, changes)
+		s.item.Action, s.item.Changes = ActionBlocked, p.describeChanges(kind, changes)
 		s.item.Reason = fmt.Sprintf("the live %s has type %s and the backup's %s, and the service cannot change a type: delete the live one first",
 			kind.Singular(), rawjson.StringAt(current, "type"), rawjson.StringAt(desired, "type"))
 	default:
-		s.item.Action, s.item.Changes = ActionOverwrite, describeChanges(kind, changes)
+		s.item.Action, s.item.Changes = ActionOverwrite, p.describeChanges(kind, changes)
 	}
 	return nil
 }
@@ -480,5 +481,5 @@ func (p *plan) remarks() string {
 	if p.backup.Manifest.Status != vault.Complete {
 		s += "; the backup is " + string(p.backup.Manifest.Status) + ": what its manifest lists as missing is not restored"
 	}
-	return s
+	return s + p.undoRemark()
 }

@@ -89,8 +89,8 @@ type Item struct {
 	Written bool `json:"written,omitempty"`
 }
 
-// Change is one field that differs between the live asset and what is restored. The text of a script comes as a diff of lines; the value of an
-// environment variable never comes at all.
+// Change is one field that differs between the live asset and what is restored. Of a script's text it tells how many lines differ, of an environment
+// variable's value nothing. Where the backup or what is saved of the live assets is encrypted, only values come that lie in the clear anyway.
 type Change struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`

@@ -212,7 +212,8 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 	}
 	reports := opts.Locations.Reports()
 	if req.DryRun {
-		p, err := makePlan(ctx, planning{request: req, backup: backup, target: opts.Workspace(report.Workspace), concurrency: opts.Concurrency})
+		p, err := makePlan(ctx, planning{request: req, backup: backup, target: opts.Workspace(report.Workspace), concurrency: opts.Concurrency,
+			keys: opts.Locations.Keys})
 		if err != nil {
 			return err
 		}
@@ -251,7 +252,8 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 // apply plans and writes under the lease.
 func apply(ctx context.Context, req Request, opts Options, report, prior *Report, backup *vault.Backup, check func(context.Context) error) error {
 	target := opts.Workspace(report.Workspace)
-	p, err := makePlan(ctx, planning{request: req, backup: backup, target: target, concurrency: opts.Concurrency, prior: prior})
+	p, err := makePlan(ctx, planning{request: req, backup: backup, target: target, concurrency: opts.Concurrency, prior: prior,
+		keys: opts.Locations.Keys})
 	if err != nil {
 		return err
 	}

@@ -33,9 +33,16 @@ type desk struct {
 	t      *testing.T
 	before map[dataarts.Kind]map[string]json.RawMessage
 	ids    atomic.Int32
+	keys   vault.Keys // of the restores
 }
 
 func newDesk(t *testing.T, fill ...func(*dataarts.WorkspaceHandle) error) *desk {
+	t.Helper()
+	return newDeskWith(t, vault.Keys{}, fill...)
+}
+
+// newDeskWith makes a desk whose backup is taken with keys.
+func newDeskWith(t *testing.T, keys vault.Keys, fill ...func(*dataarts.WorkspaceHandle) error) *desk {
 	t.Helper()
 	d := &desk{Cloud: localtest.New(t), t: t}
 	w := d.Handle(localtest.Workspace)
@@ -50,7 +57,7 @@ func newDesk(t *testing.T, fill ...func(*dataarts.WorkspaceHandle) error) *desk 
 		}
 	}
 	d.before = d.snapshot(localtest.Workspace)
-	v := vault.New(d.Store, localtest.Bucket, "backups/"+localtest.Workspace)
+	v := vault.New(d.Store, localtest.Bucket, "backups/"+localtest.Workspace).WithKeys(keys)
 	if res, err := backup.Run(t.Context(), d.Factory.Workspace(localtest.Workspace), v, day, backup.Options{
 		Workspace: vault.Workspace{ID: localtest.Workspace, Name: "sales"}, Lease: terms}); err != nil {
 		t.Fatalf("%+v %v", res, err)
@@ -71,7 +78,7 @@ func (d *desk) options() restore.Options {
 	return restore.Options{Lease: terms,
 		Workspace: func(id string) restore.Workspace { return d.Factory.Workspace(id) },
 		Sleep:     func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Locations: restore.Locations{Store: d.Store, Bucket: localtest.Bucket, Root: "backups/", PerWorkspace: true, Workspace: localtest.Workspace,
+		Locations: restore.Locations{Store: d.Store, Bucket: localtest.Bucket, Root: "backups/", PerWorkspace: true, Workspace: localtest.Workspace, Keys: d.keys,
 			Prefix: func(w string) (string, error) { return "backups/" + w + "/", nil }}}
 }
 

@@ -28,7 +28,7 @@ func (opts Options) saved(ctx context.Context, id, name string) (folders []*vaul
 		if n > 1 {
 			numbered = fmt.Sprintf("%s-%d", name, n)
 		}
-		folder := vault.FolderAt(l.Store, l.Bucket, l.Reports().folder(id, numbered))
+		folder := vault.FolderAt(l.Store, l.Bucket, l.Reports().folder(id, numbered)).WithKeys(l.Keys)
 		b, err := folder.Open(ctx)
 		if errors.Is(err, vault.ErrIncomplete) {
 			return folders, folder, nil
@@ -64,15 +64,9 @@ func (opts Options) saveLive(ctx context.Context, target Reader, report *Report,
 	if err != nil {
 		return err
 	}
-	type version struct {
-		ref  asset.Ref
-		hash string
-	}
-	held := map[version]bool{}
-	for _, b := range folders {
-		for _, kept := range b.Manifest.Assets {
-			held[version{kept.Ref().Identity(), kept.SHA256}] = true
-		}
+	held, err := versions(ctx, folders, opts.Concurrency)
+	if err != nil {
+		return err
 	}
 	if env {
 		all = append(all, live{ref: asset.Ref{Kind: asset.Env, Name: asset.EnvName}})
@@ -130,6 +124,37 @@ func (opts Options) saveLive(ctx context.Context, target Reader, report *Report,
 		w.Bind(stored.Ref(), bindings[stored.Ref().Identity()])
 	}
 	return w.Commit(ctx, m, check)
+}
+
+// version is one state of an asset.
+type version struct {
+	ref  asset.Ref
+	hash string // of the definition
+}
+
+// versions lists what is saved in folders. Of encrypted ones that takes reading them; where there is no key, or they are damaged, nothing is known of
+// what they hold, and what is saved twice does no harm.
+func versions(ctx context.Context, folders []*vault.Backup, concurrency int) (map[version]bool, error) {
+	held := map[version]bool{}
+	for _, b := range folders {
+		if !b.Manifest.Encrypted() {
+			for _, kept := range b.Manifest.Assets {
+				held[version{kept.Ref().Identity(), kept.SHA256}] = true
+			}
+			continue
+		}
+		if b.Readable() != nil {
+			continue
+		}
+		err := b.Each(ctx, concurrency, func(kept vault.Asset, definition []byte) error {
+			held[version{kept.Ref().Identity(), vault.Hash(definition)}] = true
+			return nil
+		})
+		if err != nil && !isFault(err) {
+			return nil, err
+		}
+	}
+	return held, nil
 }
 
 func read(ctx context.Context, target Reader, one live) ([]byte, error) {

@@ -143,7 +143,8 @@ func (p *plan) resourcesWith(location string) []asset.Ref {
 }
 
 // describeChanges turns the places in which two definitions differ into what a report may show.
-func describeChanges(kind asset.Kind, changes []rawjson.Change) []Change {
+func (p *plan) describeChanges(kind asset.Kind, changes []rawjson.Change) []Change {
+	concealed := p.concealed()
 	var out []Change
 	for _, c := range changes {
 		switch {
@@ -151,11 +152,23 @@ func describeChanges(kind asset.Kind, changes []rawjson.Change) []Change {
 			out = append(out, Change{Field: c.Path}) // a value is nobody's business
 		case kind == asset.Scripts && c.Path == "content":
 			out = append(out, Change{Field: c.Path, To: lineChanges(c.From, c.To)})
+		case concealed && !isOpen(c.Path):
+			out = append(out, Change{Field: c.Path})
 		default:
 			out = append(out, Change{Field: c.Path, From: shorten(c.From), To: shorten(c.To)})
 		}
 	}
 	return out
+}
+
+// isOpen tells whether the value at a path is one that an encrypted backup has in the clear anyway: in its keys, its manifest or its backup.json, or
+// when a job runs. Everything else, as the SQL in a job's node, is as secret as a script's text.
+func isOpen(path string) bool {
+	switch path {
+	case asset.ConnectionName, asset.Database, asset.ClusterName, "directory", "location", "type":
+		return true
+	}
+	return strings.HasPrefix(path, "schedule.")
 }
 
 // shorten keeps reports readable: the whole values are in the backup and in the workspace.

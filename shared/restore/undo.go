@@ -94,6 +94,9 @@ func (u *undoing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := readable(before); err != nil {
+		return err
+	}
 	rows, err := u.list(ctx)
 	if err != nil {
 		return err
@@ -125,6 +128,20 @@ func (u *undoing) run(ctx context.Context) error {
 	if len(u.faults) > 0 {
 		u.report.Status = Partial
 		u.report.Message = fmt.Sprintf("partly undone: %d put back, %d removed, but:\n%s", back, removed, strings.Join(u.faults, "\n"))
+	}
+	return nil
+}
+
+// readable refuses an undo that could not read what was saved: half an undo helps nobody.
+func readable(before []*vault.Backup) error {
+	refusal := &Refusal{}
+	for _, b := range before {
+		if err := b.Readable(); err != nil {
+			refusal.Faults = append(refusal.Faults, "undo: "+faultsOf(b, err)[0])
+		}
+	}
+	if len(refusal.Faults) > 0 {
+		return refusal
 	}
 	return nil
 }
@@ -212,7 +229,8 @@ func (u *undoing) approvers() []string {
 func (u *undoing) putBack(ctx context.Context, saved *vault.Backup) (int, error) {
 	req := Request{ID: u.report.ID, Workspace: u.report.Workspace, DuplicateNamePolicy: Overwrite}
 	req.Approvers = u.approvers()
-	p, err := makePlan(ctx, planning{request: req, backup: saved, target: u.target, concurrency: u.opts.Concurrency, only: u.touched})
+	p, err := makePlan(ctx, planning{request: req, backup: saved, target: u.target, concurrency: u.opts.Concurrency,
+		keys: u.opts.Locations.Keys, only: u.touched})
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		u.faults = append(u.faults, refusal.Faults...)
 		return 0, nil

@@ -67,7 +67,7 @@ func (p *plan) compareVariables(ctx context.Context) error {
 		case p.request.DuplicateNamePolicy == Fail && p.prior.running():
 			s.item.Action, s.item.Reason = ActionBlocked, "somebody else created it since this restore began, and duplicateNamePolicy is fail"
 		default:
-			s.item.Action, s.item.Changes = ActionOverwrite, describeChanges(asset.Env, changes)
+			s.item.Action, s.item.Changes = ActionOverwrite, p.describeChanges(asset.Env, changes)
 		}
 	}
 	return nil

@@ -29,6 +29,9 @@ type Info struct {
 	Size         int64     // bytes
 	ETag         string    // without quotes; for an object written by Put, the lower-case hex MD5 of its bytes unless the bucket encrypts
 	LastModified time.Time // zero where the store does not say
+	// RetainUntil is when the WORM protection of the object's current version ends; zero where the store tells of none. Only Get and Stat tell. A store
+	// with versions takes the deletion of a protected object all the same, and hides it behind a delete marker.
+	RetainUntil time.Time
 }
 
 // Condition restricts a Put. The zero value writes always. A store may ignore conditions.
@@ -60,6 +63,17 @@ type Store interface {
 	// Copy writes the object at from, of any size, to key, inside the service where it can. Info is that of the copy.
 	// Errors: ErrNotExist when there is no such source.
 	Copy(ctx context.Context, from Location, key string) (Info, error)
+	// PutStream writes an object of any size, which need not be known, from body, in bounded memory: above one part of the store's
+	// it goes part by part. Every part travels and is compared as in Put. Nothing is visible under the key before body has been
+	// read to its end and everything is stored; until then, and after an error, what was there stays, and no parts are left behind.
+	// body is read once and not closed; its error ends the write and is wrapped. The ETag of an object in parts is not an MD5.
+	// Errors: ErrNotExist when there is no such bucket, ErrDamaged.
+	PutStream(ctx context.Context, key string, body io.Reader) (Info, error)
+	// Stat is what Get says about an object, without its body. Errors: ErrNotExist.
+	Stat(ctx context.Context, key string) (Info, error)
+	// Bucket is another bucket of the same service, asked with the same keys. It sends nothing: a bucket that does not exist
+	// shows at the first call.
+	Bucket(name string) Store
 }
 
 // ReadAll gets a whole object of at most limit bytes.

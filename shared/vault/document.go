@@ -32,7 +32,10 @@ type Entry struct {
 // Add lists the bindings of an asset. Call it in manifest order.
 func (d *Document) Add(ref asset.Ref, bindings []asset.Binding) {
 	for _, b := range bindings {
-		values := slices.DeleteFunc(slices.Clone(b.Values), func(v asset.BoundValue) bool { return v.Repeated })
+		values := b.Values
+		if repeated := func(v asset.BoundValue) bool { return v.Repeated }; slices.ContainsFunc(values, repeated) {
+			values = slices.DeleteFunc(slices.Clone(values), repeated)
+		}
 		switch ref.Kind {
 		case asset.Jobs:
 			if d.Jobs == nil {

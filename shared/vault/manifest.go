@@ -51,7 +51,9 @@ type Manifest struct {
 	Missing       []Missing          `json:"missing"`
 	Unsupported   []Unsupported      `json:"unsupported,omitempty"`
 	Previous      *Previous          `json:"previous"`
-	Assets        []Asset            `json:"assets"`
+	// Recipients are the age public keys that assets and files are encrypted to, in ascending order; none where they are plain.
+	Recipients []string `json:"recipients,omitempty"`
+	Assets     []Asset  `json:"assets"`
 }
 
 // Asset is one asset in a manifest.
@@ -59,13 +61,15 @@ type Asset struct {
 	Kind          asset.Kind `json:"kind"`
 	Name          string     `json:"name"`
 	Directory     string     `json:"directory,omitempty"`
-	Key           string     `json:"key"`  // relative to the dated folder
-	Size          int64      `json:"size"` // bytes stored
-	SHA256        string     `json:"sha256"`
-	ContentSHA256 string     `json:"contentSha256,omitempty"`
+	Key           string     `json:"key"`                     // relative to the dated folder; ends in .age where the asset is encrypted
+	Size          int64      `json:"size"`                    // bytes stored
+	SHA256        string     `json:"sha256"`                  // of the bytes stored
+	ContentSHA256 string     `json:"contentSha256,omitempty"` // of the plain bytes; none where they are encrypted, because it would prove a guess at them
 	Owner         string     `json:"owner,omitempty"`
 	LastModified  *time.Time `json:"lastModified,omitempty"`
-	Files         []File     `json:"files,omitempty"`
+	// LastModifiedBy is the user who changed the asset last, where the listing says it.
+	LastModifiedBy string `json:"lastModifiedBy,omitempty"`
+	Files          []File `json:"files,omitempty"`
 }
 
 // Ref names the asset.
@@ -80,8 +84,12 @@ type File struct {
 	Size          int64      `json:"size"`
 	SHA256        string     `json:"sha256,omitempty"`
 	ContentSHA256 string     `json:"contentSha256,omitempty"`
-	LastModified  *time.Time `json:"lastModified,omitempty"`
-	Reason        string     `json:"reason,omitempty"`
+	LastModified  *time.Time `json:"lastModified,omitempty"` // of the source
+	// SourceETag is the ETag that the source had when it was copied: while it has it still, the next backup copies from this one.
+	SourceETag string `json:"sourceETag,omitempty"`
+	// ETag is that of the copy when SHA256 was taken. An MD5 that is the same still tells that the copy is, too.
+	ETag   string `json:"etag,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Drift is an asset that was seen to change while the backup ran.
@@ -137,25 +145,34 @@ func (m *Manifest) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var lines bytes.Buffer
+	empty := []byte(`"assets": []`)
+	at := bytes.LastIndex(text, empty) + len(empty) - 1
+	// The largest manifest has 10 MB: it is written once, in place.
+	var out bytes.Buffer
+	out.Grow(len(text) + len(assets)*lineSize)
+	out.Write(text[:at])
+	lines := json.NewEncoder(&out)
+	lines.SetEscapeHTML(false)
 	for i, a := range assets {
-		line, err := encodeJSON(a, "")
-		if err != nil {
+		out.WriteString("\n    ")
+		if err := lines.Encode(a); err != nil {
 			return nil, err
 		}
-		lines.WriteString("\n    ")
-		lines.Write(line)
+		out.Truncate(out.Len() - 1) // the line end
 		if i < len(assets)-1 {
-			lines.WriteByte(',')
+			out.WriteByte(',')
 		}
 	}
 	if len(assets) > 0 {
-		lines.WriteString("\n  ")
+		out.WriteString("\n  ")
 	}
-	empty := []byte(`"assets": []`)
-	at := bytes.LastIndex(text, empty) + len(empty) - 1
-	return append(slices.Concat(text[:at], lines.Bytes(), text[at:]), '\n'), nil
+	out.Write(text[at:])
+	out.WriteByte('\n')
+	return out.Bytes(), nil
 }
+
+// lineSize is about how many bytes an asset takes in a manifest.
+const lineSize = 448
 
 func parseManifest(data []byte) (*Manifest, error) {
 	var m Manifest
@@ -165,15 +182,8 @@ func parseManifest(data []byte) (*Manifest, error) {
 	if m.FormatVersion < 1 || m.FormatVersion > FormatVersion {
 		return nil, fmt.Errorf("formatVersion is %d, this version of DataArts Backup reads 1 to %d", m.FormatVersion, FormatVersion)
 	}
-	seen := map[string]bool{}
-	for _, a := range m.Assets {
-		if want := a.Ref().Key(); a.Key != want {
-			return nil, fmt.Errorf("%s has key %q, want %q", a.Ref(), a.Key, want)
-		}
-		if seen[a.Key] {
-			return nil, fmt.Errorf("%s stands there twice", a.Ref())
-		}
-		seen[a.Key] = true
+	if err := m.checkKeys(); err != nil {
+		return nil, err
 	}
 	return &m, nil
 }

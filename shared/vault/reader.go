@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,6 +28,8 @@ var (
 	ErrForeign = errors.New("the folder was not written by DataArts Backup")
 	// ErrUnproved: what is in the folder is not what its manifest says.
 	ErrUnproved = errors.New("the backup does not match its manifest")
+	// ErrLeftover: an object of a run that was not finished lies in a complete backup. It does no harm.
+	ErrLeftover = errors.New("a run left it behind, and it does no harm")
 )
 
 // Backup is a committed folder as it is read back.
@@ -123,8 +126,22 @@ func atLine(text []byte, err error) error {
 	return fmt.Errorf("line %d, column %d: %w", line, column, err)
 }
 
-// Definition reads an asset's definition. Bytes that are not those that the manifest proves are [ErrUnproved].
+// Definition reads an asset's definition, and decrypts it after its stored bytes are proved. Bytes that are not those that the manifest proves are
+// [ErrUnproved]. Errors: [ErrNoIdentity], [ErrWrongIdentity].
 func (b *Backup) Definition(ctx context.Context, a Asset) ([]byte, error) {
+	stored, err := b.stored(ctx, a)
+	if err != nil || !a.encrypted() || b.Unverified {
+		return stored, err
+	}
+	plain, err := b.folder.keys.unseal(stored)
+	if err != nil {
+		return nil, fmt.Errorf("%s%s: %w", b.folder.Path(), a.Key, err)
+	}
+	return plain, nil
+}
+
+// stored reads the bytes that an asset has in the store, which are those that the manifest proves.
+func (b *Backup) stored(ctx context.Context, a Asset) ([]byte, error) {
 	data, _, err := store.ReadAll(ctx, b.folder.store, b.folder.assetKey(a.Key), max(maxAsset, a.Size))
 	if errors.Is(err, store.ErrNotExist) {
 		return nil, fmt.Errorf("%s%s is not there: %w", b.folder.Path(), a.Key, ErrUnproved)
@@ -140,8 +157,14 @@ func (b *Backup) Definition(ctx context.Context, a Asset) ([]byte, error) {
 }
 
 // Each reads every definition of the backup, with at most so many in memory at once, and calls fn with each, one at a time and in manifest
-// order. It goes on after a damaged object, so that all are named: their errors are joined.
+// order. It goes on after a damaged object, so that all are named: their errors are joined. That the identity is missing or wrong is named once, and
+// every object is held against the manifest all the same.
 func (b *Backup) Each(ctx context.Context, concurrency int, fn func(Asset, []byte) error) error {
+	return b.each(ctx, concurrency, b.Definition, fn)
+}
+
+// each is Each with another way to read an asset.
+func (b *Backup) each(ctx context.Context, concurrency int, read func(context.Context, Asset) ([]byte, error), fn func(Asset, []byte) error) error {
 	type result struct {
 		data []byte
 		err  error
@@ -160,7 +183,7 @@ func (b *Backup) Each(ctx context.Context, concurrency int, fn func(Asset, []byt
 				return ctx.Err()
 			}
 			group.Go(func() error {
-				data, err := b.Definition(ctx, a)
+				data, err := read(ctx, a)
 				slots[i] <- result{data, err}
 				return nil
 			})
@@ -168,12 +191,15 @@ func (b *Backup) Each(ctx context.Context, concurrency int, fn func(Asset, []byt
 		return nil
 	})
 	var faults []error
+	var unreadable error
 	group.Go(func() error {
 		for i, a := range b.Manifest.Assets {
 			select {
 			case r := <-slots[i]:
 				<-tokens
-				if r.err != nil {
+				if errors.Is(r.err, ErrNoIdentity) || errors.Is(r.err, ErrWrongIdentity) {
+					unreadable = cmp.Or(unreadable, r.err)
+				} else if r.err != nil {
 					faults = append(faults, r.err)
 				} else if err := fn(a, r.data); err != nil {
 					return err
@@ -187,7 +213,7 @@ func (b *Backup) Each(ctx context.Context, concurrency int, fn func(Asset, []byt
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return errors.Join(faults...)
+	return errors.Join(append([]error{unreadable}, faults...)...)
 }
 
 // VerifyFiles reads every copied resource file and holds it against the manifest.
@@ -227,7 +253,7 @@ func (f *Folder) hashObject(ctx context.Context, key string) (sum string, size i
 }
 
 // Verify reads everything in the folder and holds it against the manifest: definitions, copied files, and that there is no object more. Every
-// difference is named.
+// difference is named. An encrypted backup is verified as it is stored, without an identity. The error is joined from the differences; one that is an [ErrLeftover] is no damage.
 func (b *Backup) Verify(ctx context.Context) error {
 	const concurrency = 16
 	known := map[string]bool{}
@@ -237,10 +263,13 @@ func (b *Backup) Verify(ctx context.Context) error {
 			known[f.Key] = true
 		}
 	}
-	faults := []error{b.Each(ctx, concurrency, func(Asset, []byte) error { return nil }), b.VerifyFiles(ctx)}
+	faults := []error{b.each(ctx, concurrency, b.stored, func(Asset, []byte) error { return nil }), b.VerifyFiles(ctx)}
 	err := b.folder.store.List(ctx, b.folder.prefix, "", func(info store.Info) error {
 		key := strings.TrimPrefix(info.Key, b.folder.prefix)
-		if key != manifestName && key != documentName && !known[key] {
+		switch {
+		case key == progressName:
+			faults = append(faults, fmt.Errorf("%s%s is there: %w", b.folder.Path(), key, ErrLeftover))
+		case key != manifestName && key != documentName && !known[key]:
 			faults = append(faults, fmt.Errorf("%s%s is there, and the manifest does not know it: %w", b.folder.Path(), key, ErrUnproved))
 		}
 		return nil

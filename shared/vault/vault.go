@@ -10,6 +10,9 @@
 //	manifest.json                       what is here: the proof
 //	backup.json                         written last: the commit
 //
+// With recipients, assets and files are age-encrypted and their keys end in ".age". manifest.json and backup.json stay readable, and hold no more of an
+// asset than its name, its dates and what its nodes are bound to.
+//
 // What it guarantees: backup.json exists only in a folder whose manifest.json describes every object and whose objects had been written
 // and verified before; what is read back through this package is what the manifest proves, or an error. Nothing outside the root
 // is read or written, apart from the files that resources point to.
@@ -45,6 +48,7 @@ type Vault struct {
 	store  store.Store
 	bucket string
 	prefix string // ends with "/", or is empty
+	keys   Keys
 }
 
 // New returns the vault at prefix in a bucket. prefix is a folder, with or without a slash at its end; empty is the bucket itself.
@@ -118,11 +122,12 @@ type Folder struct {
 	store  store.Store
 	bucket string
 	prefix string // ends with "/"
+	keys   Keys
 }
 
 // Folder returns the dated folder of that name.
 func (v *Vault) Folder(name string) *Folder {
-	return &Folder{Name: name, store: v.store, bucket: v.bucket, prefix: v.prefix + name + "/"}
+	return &Folder{Name: name, store: v.store, bucket: v.bucket, prefix: v.prefix + name + "/", keys: v.keys}
 }
 
 // FolderAt returns the folder at a path of the bucket that need not be a dated one, such as one that the console wrote or a restore saved.

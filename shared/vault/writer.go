@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
 )
@@ -21,12 +23,15 @@ type Writer struct {
 	there    map[string]store.Info // what an earlier, unfinished run left, by key relative to the folder
 	written  map[string]string     // the ETag that a key's object shall have; empty where that is not known
 	document Document
+
+	previous map[string]former // files of the backup before this one, by location
+	streams  chan struct{}     // one for each file that is encrypted right now
 }
 
 // Begin opens the folder for writing. An unfinished backup in it is taken over: what it stored is kept as long as it is the same, and its
 // manifest is removed, because it no longer speaks for the folder. A folder that is complete is refused with [ErrComplete].
 func (f *Folder) Begin(ctx context.Context) (*Writer, error) {
-	w := &Writer{folder: f, there: map[string]store.Info{}, written: map[string]string{}}
+	w := &Writer{folder: f, there: map[string]store.Info{}, written: map[string]string{}, streams: make(chan struct{}, streams)}
 	complete := false
 	err := f.store.List(ctx, f.prefix, "", func(info store.Info) error {
 		key := strings.TrimPrefix(info.Key, f.prefix)
@@ -56,14 +61,23 @@ var ErrUnstorable = errors.New("the name and directory make a key that is longer
 
 const maxKey = 1024
 
-// Put stores an asset's definition and returns its line of the manifest, without what only the caller knows (owner, dates, files). When it
-// returns, the store has confirmed these bytes. Errors: [ErrUnstorable].
+// Put stores an asset's definition, encrypted if the folder has recipients, and returns its line of the manifest, without what only the caller knows
+// (owner, dates, files). When it returns, the store has confirmed these bytes. Errors: [ErrUnstorable].
 func (w *Writer) Put(ctx context.Context, ref asset.Ref, definition []byte) (Asset, error) {
-	a := Asset{Kind: ref.Kind, Name: ref.Name, Key: ref.Key(), Size: int64(len(definition)), SHA256: Hash(definition)}
+	a := Asset{Kind: ref.Kind, Name: ref.Name, Key: ref.Key(), ContentSHA256: Hash(definition)}
 	if ref.Kind != asset.Env {
 		a.Directory = asset.CleanDirectory(ref.Directory)
 	}
-	a.ContentSHA256 = a.SHA256
+	stored := definition
+	if w.folder.keys.Encrypts() {
+		// A hash of the plain bytes would tell whether a guess at them is right, and an environment variable is easily guessed.
+		a.Key, a.ContentSHA256 = a.Key+sealedSuffix, ""
+		var err error
+		if stored, err = w.folder.keys.seal(definition); err != nil {
+			return Asset{}, fmt.Errorf("store %s: %w", ref, err)
+		}
+	}
+	a.Size, a.SHA256 = int64(len(stored)), Hash(stored)
 	if len(w.folder.assetKey(a.Key)) > maxKey {
 		return Asset{}, fmt.Errorf("store %s: %w", ref, ErrUnstorable)
 	}
@@ -72,10 +86,10 @@ func (w *Writer) Put(ctx context.Context, ref asset.Ref, definition []byte) (Ass
 	_, again := w.written[a.Key]
 	w.written[a.Key] = old.ETag
 	w.mu.Unlock()
-	if ok && !again && old.Size == a.Size && old.ETag == etag(definition) {
+	if ok && !again && old.Size == a.Size && old.ETag == etag(stored) { // never so where it is encrypted: the bytes are others every time
 		return a, nil
 	}
-	info, err := w.folder.store.Put(ctx, w.folder.assetKey(a.Key), definition, store.Condition{})
+	info, err := w.folder.store.Put(ctx, w.folder.assetKey(a.Key), stored, store.Condition{})
 	if err != nil {
 		return Asset{}, fmt.Errorf("store %s: %w", ref, err)
 	}
@@ -90,53 +104,25 @@ func etag(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// CopyFile copies a file that a resource points to beside its definition and returns its line of the manifest. Errors: store.ErrNotExist.
-func (w *Writer) CopyFile(ctx context.Context, ref asset.Ref, location string) (File, error) {
-	key, ok := ref.FileKey(location)
-	if !ok {
-		return File{}, fmt.Errorf("copy %s of %s: not an object on OBS", location, ref)
-	}
-	if len(w.folder.assetKey(key)) > maxKey {
-		return File{}, fmt.Errorf("copy %s of %s: %w", location, ref, ErrUnstorable)
-	}
-	bucket, object, _ := asset.ParseOBSPath(location)
-	info, err := w.folder.store.Copy(ctx, store.Location{Bucket: bucket, Key: object}, w.folder.assetKey(key))
-	if err != nil {
-		return File{}, fmt.Errorf("copy %s of %s: %w", location, ref, err)
-	}
-	sum, size, err := w.folder.hashObject(ctx, key)
-	if err != nil {
-		return File{}, fmt.Errorf("read back the copy of %s of %s: %w", location, ref, err)
-	}
-	w.mu.Lock()
-	w.written[key] = ""
-	w.mu.Unlock()
-	file := File{Location: location, Key: key, Size: size, SHA256: sum, ContentSHA256: sum}
-	if !info.LastModified.IsZero() {
-		t := info.LastModified.UTC()
-		file.LastModified = &t
-	}
-	return file, nil
-}
-
 // Bind adds the bindings of a stored asset to what will be backup.json. Call it in manifest order before Commit.
 func (w *Writer) Bind(ref asset.Ref, bindings []asset.Binding) { w.document.Add(ref, bindings) }
 
 // Commit writes manifest.json and then backup.json. Before, it looks into the folder: objects that the manifest does not speak for are removed
 // (a run that was killed left them, or an asset that vanished), and an object that is not there with the size the manifest gives is an error.
-// ready is asked right before each of the two writes; its error stops the commit.
+// ready is asked right before each of the two writes; its error stops the commit. The manifest's recipients are set to the folder's.
 //
 // With a manifest whose status is not COMPLETE, only manifest.json is written.
 func (w *Writer) Commit(ctx context.Context, m *Manifest, ready func(context.Context) error) error {
+	m.Recipients = w.folder.keys.Recipients()
 	if err := w.settle(ctx, m); err != nil {
 		return err
 	}
+	if err := m.checkKeys(); err != nil {
+		return fmt.Errorf("write %smanifest.json: %w", w.folder.Path(), err)
+	}
 	text, err := m.encode()
 	if err != nil {
-		return fmt.Errorf("write manifest.json: %w", err)
-	}
-	if _, err := parseManifest(text); err != nil {
-		return fmt.Errorf("write %s: %w", w.folder.Path(), err)
+		return fmt.Errorf("write %smanifest.json: %w", w.folder.Path(), err)
 	}
 	if err := w.put(ctx, manifestName, text, ready); err != nil {
 		return err
@@ -165,47 +151,90 @@ func (w *Writer) put(ctx context.Context, name string, text []byte, ready func(c
 	return nil
 }
 
-// settle makes the folder hold what the manifest says, no less and no more.
+// wanted is an object as it must be.
+type wanted struct {
+	size   int64
+	sha256 string
+}
+
+// settle makes the folder hold what the manifest says, no less and no more. Where a listing says something else, the object itself is asked: some
+// stores list late.
 func (w *Writer) settle(ctx context.Context, m *Manifest) error {
-	want, hashes := map[string]int64{}, map[string]string{}
+	want := map[string]wanted{}
 	for _, a := range m.Assets {
-		want[a.Key], hashes[a.Key] = a.Size, a.SHA256
+		want[a.Key] = wanted{a.Size, a.SHA256}
 		for _, f := range a.Files {
 			if f.Key != "" {
-				want[f.Key] = f.Size
+				want[f.Key] = wanted{f.Size, f.SHA256}
 			}
 		}
 	}
+	var mu sync.Mutex
 	var extra []string
-	err := w.folder.store.List(ctx, w.folder.prefix, "", func(info store.Info) error {
+	visit := func(info store.Info) error {
+		mu.Lock()
+		defer mu.Unlock()
 		key := strings.TrimPrefix(info.Key, w.folder.prefix)
-		size, ok := want[key]
+		object, ok := want[key]
 		switch {
-		case ok && size != info.Size:
-			return fmt.Errorf("%s has %d bytes in the store, %d were sent: %w", key, info.Size, size, store.ErrDamaged)
-		case ok && w.written[key] != "" && info.ETag != w.written[key]:
-			// Somebody else wrote it, or the store tells another ETag in listings than it answers to writes: then the object is read back.
-			if sum, _, err := w.folder.hashObject(ctx, key); err != nil || sum != hashes[key] {
-				return fmt.Errorf("%s is not what was sent: %w", key, errors.Join(err, store.ErrDamaged))
-			}
+		case ok && object.size == info.Size && (w.written[key] == "" || w.written[key] == info.ETag):
 			delete(want, key)
 		case ok:
-			delete(want, key)
-		case isAssetKey(key):
+		case isAssetKey(key), key == progressName && m.Status == Complete:
 			extra = append(extra, info.Key)
 		}
 		return nil
+	}
+	// A listing gives a thousand objects at a time, one page after the other: the kinds are listed side by side.
+	listings, listCtx := errgroup.WithContext(ctx)
+	listings.Go(func() error {
+		return w.folder.store.List(listCtx, w.folder.prefix, "/", func(info store.Info) error {
+			if strings.HasSuffix(info.Key, "/") { // a kind's folder
+				return nil
+			}
+			return visit(info)
+		})
 	})
-	if err != nil {
+	for _, kind := range asset.Kinds() {
+		listings.Go(func() error { return w.folder.store.List(listCtx, w.folder.prefix+kind.Folder()+"/", "", visit) })
+	}
+	if err := listings.Wait(); err != nil {
 		return fmt.Errorf("check %s before the commit: %w", w.folder.Path(), err)
 	}
-	for key := range want {
-		return fmt.Errorf("check %s before the commit: %s and %d more objects: %w", w.folder.Path(), key, len(want)-1, store.ErrNotExist)
+	group, lookCtx := errgroup.WithContext(ctx)
+	group.SetLimit(looks)
+	for key, object := range want {
+		group.Go(func() error { return w.look(lookCtx, key, object) })
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("check %s before the commit: %w", w.folder.Path(), err)
 	}
 	if len(extra) > 0 {
 		if err := w.folder.store.Delete(ctx, extra...); err != nil {
 			return fmt.Errorf("remove leftovers in %s: %w", w.folder.Path(), err)
 		}
+	}
+	return nil
+}
+
+// looks is how many objects are asked for at the same time when the listing did not show them as they must be.
+const looks = 32
+
+// look asks for an object by itself, and reads it where its ETag does not tell that it is what was sent: somebody else wrote it, or the store answers
+// writes with another ETag than questions.
+func (w *Writer) look(ctx context.Context, key string, want wanted) error {
+	info, err := w.folder.store.Stat(ctx, w.folder.assetKey(key))
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	if info.Size != want.size {
+		return fmt.Errorf("%s has %d bytes in the store, %d were sent: %w", key, info.Size, want.size, store.ErrDamaged)
+	}
+	if sent := w.written[key]; sent != "" && sent == info.ETag {
+		return nil
+	}
+	if sum, _, err := w.folder.hashObject(ctx, key); err != nil || sum != want.sha256 {
+		return fmt.Errorf("%s is not what was sent: %w", key, errors.Join(err, store.ErrDamaged))
 	}
 	return nil
 }

@@ -176,7 +176,7 @@ func TestClient_Region(t *testing.T) {
 		if err := server.CreateBucket("bucket"); err != nil {
 			t.Fatal(err)
 		}
-		bucket := newClient(t, s3Endpoint, server.Transport()).Bucket("bucket")
+		bucket := newClient(t, s3Endpoint, server.Transport(), 0).Bucket("bucket")
 		for range 3 {
 			if _, err := bucket.Put(t.Context(), "k", []byte("x"), store.Condition{}); err != nil {
 				t.Fatal(err)
@@ -193,7 +193,7 @@ func TestClient_Region(t *testing.T) {
 		if err := server.CreateBucket("bucket"); err != nil {
 			t.Fatal(err)
 		}
-		bucket := newClient(t, s3Endpoint, server.Transport()).Bucket("bucket")
+		bucket := newClient(t, s3Endpoint, server.Transport(), 0).Bucket("bucket")
 		var group sync.WaitGroup
 		for i := range 16 {
 			group.Go(func() {

@@ -40,7 +40,9 @@ func TestStore_Contract(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				return subject(newClient(t, endpoint, server.Transport()), "main-bucket", "other-bucket", true)
+				s := subject(newClient(t, endpoint, server.Transport(), 64<<10), "main-bucket", "other-bucket", true)
+				s.PartSize = 64 << 10
+				return s
 			})
 		})
 	}
@@ -49,7 +51,7 @@ func TestStore_Contract(t *testing.T) {
 		gateway := startGateway(t)
 		storetest.Run(t, func(t *testing.T) storetest.Subject {
 			main, other := gateway.freshBuckets(t)
-			return subject(newClient(t, s3Endpoint, gateway.transport()), main, other, false)
+			return subject(newClient(t, s3Endpoint, gateway.transport(), 5<<20), main, other, false)
 		})
 	})
 	t.Run("versitygw_OBS", func(t *testing.T) {
@@ -60,7 +62,7 @@ func TestStore_Contract(t *testing.T) {
 		transport := server.Transport()
 		storetest.Run(t, func(t *testing.T) storetest.Subject {
 			main, other := gateway.freshBuckets(t)
-			return subject(newClient(t, obsEndpoint, transport), main, other, false)
+			return subject(newClient(t, obsEndpoint, transport, 5<<20), main, other, false)
 		})
 	})
 }
@@ -74,10 +76,12 @@ func subject(client *obs.Client, bucket, other string, anyKey bool) storetest.Su
 	}
 }
 
-func newClient(t *testing.T, endpoint string, transport http.RoundTripper) *obs.Client {
+// newClient makes a client that writes streams in parts of so many bytes. Services want at least 5 MiB in every part but the last.
+func newClient(t *testing.T, endpoint string, transport http.RoundTripper, part int64) *obs.Client {
 	t.Helper()
 	client, err := obs.New(obs.Options{
 		Endpoint: endpoint, AccessKey: testKeys.AccessKey, SecretKey: testKeys.SecretKey, Transport: transport,
+		PartSize: part,
 	})
 	if err != nil {
 		t.Fatal(err)

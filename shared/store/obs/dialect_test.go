@@ -86,7 +86,7 @@ func TestClient_Addresses(t *testing.T) {
 			client := newClient(t, endpoint, roundTripper(func(r *http.Request) (*http.Response, error) {
 				got = r
 				return &http.Response{StatusCode: 403, Status: "403 Forbidden", Header: http.Header{}, Body: http.NoBody}, nil
-			}))
+			}), 0)
 			if _, err := client.Bucket("bucket").Put(t.Context(), "dir/k %", []byte("x"), store.Condition{}); err == nil {
 				t.Fatal("no error")
 			}

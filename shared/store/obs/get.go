@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -50,7 +51,16 @@ func (b *Bucket) get(ctx context.Context, key, byteRange, etag string) (io.ReadC
 	return opened, info, nil
 }
 
-// stat asks for an object without its body.
+// Stat asks for an object without its body. Info.Size is -1 where the service does not announce the size.
+func (b *Bucket) Stat(ctx context.Context, key string) (store.Info, error) {
+	if err := checkKey(key); err != nil {
+		return store.Info{}, b.client.fail(op{"head object", b.name, key}, 0, err)
+	}
+	info, _, err := b.stat(ctx, key)
+	return info, err
+}
+
+// stat asks for an object, and whether the service encrypts it.
 func (b *Bucket) stat(ctx context.Context, key string) (store.Info, encryption, error) {
 	c, o := b.client, op{"head object", b.name, key}
 	var info store.Info
@@ -82,11 +92,32 @@ func encryptionOf(headers map[string][]string) encryption {
 }
 
 func infoOf(key string, output *sdk.GetObjectMetadataOutput) store.Info {
-	info := store.Info{Key: key, Size: output.ContentLength, ETag: cleanETag(output.ETag), LastModified: output.LastModified}
+	info := store.Info{Key: key, Size: output.ContentLength, ETag: cleanETag(output.ETag), LastModified: output.LastModified.UTC()}
 	if header(output.ResponseHeaders, "content-length") == "" {
 		info.Size = -1
 	}
+	info.RetainUntil = retainUntil(output.ResponseHeaders)
 	return info
+}
+
+// retainUntil reads how long an object is protected: x-obs-object-lock-retain-until-date, in S3 x-amz-object-lock-retain-until-date and
+// x-amz-object-lock-legal-hold. A date that cannot be read, and a legal hold, end never.
+func retainUntil(headers map[string][]string) time.Time {
+	never := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	text := header(headers, "object-lock-retain-until-date")
+	switch {
+	case strings.EqualFold(header(headers, "object-lock-legal-hold"), "ON"):
+		return never
+	case text == "":
+		return time.Time{}
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at.UTC()
+	}
+	if milliseconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.UnixMilli(milliseconds).UTC()
+	}
+	return never
 }
 
 // cleanETag takes the quotes off an ETag.

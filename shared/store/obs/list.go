@@ -88,7 +88,7 @@ func (b *Bucket) page(ctx context.Context, o op, prefix, delimiter, marker strin
 func entriesOf(page *sdk.ListObjectsOutput, prefix, delimiter string) []store.Info {
 	entries := make([]store.Info, 0, len(page.Contents)+len(page.CommonPrefixes))
 	for _, object := range page.Contents {
-		info := store.Info{Key: object.Key, Size: object.Size, ETag: cleanETag(object.ETag), LastModified: object.LastModified}
+		info := store.Info{Key: object.Key, Size: object.Size, ETag: cleanETag(object.ETag), LastModified: object.LastModified.UTC()}
 		if delimiter != "" {
 			if rest, ok := strings.CutPrefix(object.Key, prefix); ok {
 				if i := strings.Index(rest, delimiter); i >= 0 {

@@ -52,7 +52,7 @@ func (b *Bucket) copyParts(ctx context.Context, o op, origin *Bucket, source sto
 		}
 		parts = append(parts, sdk.Part{PartNumber: number, ETag: etag})
 	}
-	return b.complete(ctx, o, source, key, id, parts)
+	return b.complete(ctx, o, source.Size, key, id, parts, "")
 }
 
 func (b *Bucket) initiate(ctx context.Context, o op, key string) (id string, err error) {
@@ -96,15 +96,20 @@ func (b *Bucket) copyPart(ctx context.Context, o op, origin *Bucket, source stor
 }
 
 func (b *Bucket) carryPart(ctx context.Context, o op, origin *Bucket, source store.Info, key, id string, number int, start, length int64) (etag string, err error) {
-	c := b.client
 	data, err := origin.readRange(ctx, source, start, length)
 	if err != nil {
 		return "", err
 	}
+	return b.uploadPart(ctx, o, key, id, number, data)
+}
+
+// uploadPart sends one part with its MD5 and compares the ETag that the service answers.
+func (b *Bucket) uploadPart(ctx context.Context, o op, key, id string, number int, data []byte) (etag string, err error) {
+	c := b.client
 	sum := md5.Sum(data)
-	err = c.do(ctx, o, length, func(a *attempt) error {
+	err = c.do(ctx, o, int64(len(data)), func(a *attempt) error {
 		output, err := a.sdk.UploadPart(&sdk.UploadPartInput{
-			Bucket: b.name, Key: key, UploadId: id, PartNumber: number, PartSize: length,
+			Bucket: b.name, Key: key, UploadId: id, PartNumber: number, PartSize: int64(len(data)),
 			Body: bytes.NewReader(data), ContentMD5: base64.StdEncoding.EncodeToString(sum[:]),
 		}, c.clock())
 		if err != nil {
@@ -120,11 +125,11 @@ func (b *Bucket) carryPart(ctx context.Context, o op, origin *Bucket, source sto
 }
 
 // complete makes the parts an object. Its answer can be lost too; the next attempt then hears that there is no such upload, and
-// what the store holds decides.
-func (b *Bucket) complete(ctx context.Context, o op, source store.Info, key, id string, parts []sdk.Part) error {
+// what the store holds decides. whole is the MD5 of all bytes, empty where it is not known: some services make it the ETag.
+func (b *Bucket) complete(ctx context.Context, o op, size int64, key, id string, parts []sdk.Part, whole string) error {
 	c := b.client
 	var sent int
-	err := c.do(ctx, o, source.Size, func(a *attempt) error {
+	err := c.do(ctx, o, size, func(a *attempt) error {
 		sent = a.number
 		output, err := a.sdk.CompleteMultipartUpload(&sdk.CompleteMultipartUploadInput{Bucket: b.name, Key: key, UploadId: id, Parts: parts}, c.clock())
 		if err == nil && output.ETag == "" {
@@ -133,7 +138,8 @@ func (b *Bucket) complete(ctx context.Context, o op, source store.Info, key, id 
 		return err
 	})
 	if e, ok := errors.AsType[*Error](err); ok && sent > 1 && e.Status == http.StatusNotFound && e.Code == "NoSuchUpload" {
-		if stored, _, statErr := b.stat(ctx, key); statErr == nil && stored.Size == source.Size && stored.ETag == multipartETag(parts) {
+		if stored, _, statErr := b.stat(ctx, key); statErr == nil && stored.Size == size && stored.ETag != "" &&
+			(stored.ETag == multipartETag(parts) || stored.ETag == whole) {
 			return nil
 		}
 	}

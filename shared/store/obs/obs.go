@@ -64,7 +64,7 @@ type Options struct {
 	Attempts       int           // how often a request is sent at most; 0: 6
 	AttemptTimeout time.Duration // until the answer begins, for an empty body; grows with the size; 0: 30 s
 	StallTimeout   time.Duration // how long an object's body may stand still while it is read; 0: 60 s
-	PartSize       int64         // bytes a part when an object is copied through here (its memory); 0: 16 MiB
+	PartSize       int64         // bytes a part when an object is streamed or copied through here (its memory); 0: 16 MiB
 	CopyLimit      int64         // bytes up to which an object is copied in one request; 0: 5 GB
 
 	Now    func() time.Time                           // nil: time.Now
@@ -132,6 +132,9 @@ type Bucket struct {
 }
 
 var _ store.Store = (*Bucket)(nil)
+
+// Bucket is another bucket of the same client.
+func (b *Bucket) Bucket(name string) store.Store { return b.client.Bucket(name) }
 
 // sdk makes the SDK's client for one attempt. It costs a few microseconds because the HTTP client is shared, and it is the only
 // way to give a call its context: the SDK takes one for a client, not for a call.

@@ -29,6 +29,8 @@ type Subject struct {
 	// AnyKey: the service takes every key that OBS takes. Services that keep objects as files do not: a key cannot be a
 	// directory of another one there, and no name between slashes has more than 255 bytes.
 	AnyKey bool
+	// PartSize is from how many bytes on Store writes a stream in parts; 0: 5 MiB.
+	PartSize int
 }
 
 // Run runs the suite. open is called once for each test and returns a fresh Subject.
@@ -40,6 +42,9 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"List":       testList,
 		"Delete":     testDelete,
 		"Copy":       testCopy,
+		"PutStream":  testPutStream,
+		"Stat":       testStat,
+		"Bucket":     testBucket,
 		"Keys":       testKeys,
 		"Contexts":   testContexts,
 	} {
@@ -302,6 +307,14 @@ func testContexts(t *testing.T, s Subject) {
 		},
 		"List": func(ctx context.Context) error {
 			return s.Store.List(ctx, "", "", func(store.Info) error { return nil })
+		},
+		"Stat": func(ctx context.Context) error {
+			_, err := s.Store.Stat(ctx, "ctx")
+			return err
+		},
+		"PutStream": func(ctx context.Context) error {
+			_, err := s.Store.PutStream(ctx, "ctx/stream", strings.NewReader("x"))
+			return err
 		},
 		"Delete": func(ctx context.Context) error { return s.Store.Delete(ctx, "ctx/none") },
 		"Copy": func(ctx context.Context) error {
