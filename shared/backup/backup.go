@@ -15,18 +15,22 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/digest"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/lease"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
-// Workspace is the workspace that is backed up, as the DataArts Factory API gives it.
+// Workspace is the workspace that is backed up, as the DataArts Factory API gives it. Rows and definitions are JSON objects.
 type Workspace interface {
 	// List calls fn once for every asset of a kind (not env) and returns what the API said about the listing. A Listing whose Unique
 	// is below its Total is not an error of List.
 	List(ctx context.Context, kind asset.Kind, fn func(factory.Row) error) (factory.Listing, error)
 	// Get returns an asset's definition, byte for byte as the API sends it. Errors: factory.ErrNotFound.
 	Get(ctx context.Context, ref asset.Ref, id string) (json.RawMessage, error)
+	// Export reads the definitions of up to factory.MaxExport jobs with one call and calls fn for each that the answer holds. What it does not
+	// bring is read by Get.
+	Export(ctx context.Context, jobs []string, fn func(name string, definition json.RawMessage) error) error
 	// Env returns the environment variables, {"params":[…]}. Errors: factory.ErrUnsupported where the region has no such API.
 	Env(ctx context.Context) (json.RawMessage, error)
 }
@@ -37,7 +41,7 @@ type Options struct {
 	ProjectID   string
 	Region      string
 	Tool        string           // name and version of this program, for the manifest
-	Concurrency int              // assets read and stored at the same time; default 16
+	Concurrency int              // calls to the service at the same time, but for listings; default 16
 	Now         func() time.Time // default time.Now
 	Lease       lease.Options    // how runs for one folder keep apart
 }
@@ -54,6 +58,11 @@ type Result struct {
 	Calls      int64              `json:"calls"`   // DataArts requests sent
 	DurationMS int64              `json:"durationMs"`
 	Message    string             `json:"message"`
+	RunID      string             `json:"runId,omitempty"`
+	Digest     *digest.Digest     `json:"digest,omitempty"`
+
+	// Manifest is what this run has committed, and Previous that of the backup before, nil for the first. Both are nil when the folder was complete already.
+	Manifest, Previous *vault.Manifest `json:"-"`
 }
 
 // Run backs the workspace up into the folder name of the vault. It always returns a Result that can be reported; err is nil only when the
@@ -74,22 +83,7 @@ func Run(ctx context.Context, source Workspace, v *vault.Vault, name string, opt
 		res.Message = err.Error()
 	}
 	res.DurationMS = opts.Now().Sub(started).Milliseconds()
-	log(ctx, res, err)
 	return res, err
-}
-
-// log writes the run's one line: enough to know in the morning what happened at night.
-func log(ctx context.Context, res Result, err error) {
-	event := zerolog.Ctx(ctx).Info()
-	if err != nil {
-		event = zerolog.Ctx(ctx).Error()
-	}
-	counts := zerolog.Dict()
-	for _, k := range asset.Kinds() {
-		counts = counts.Int(string(k), res.Counts[k])
-	}
-	event.Str("operation", "backup").Str("workspace", res.Workspace).Str("path", res.Path).Str("status", string(res.Status)).
-		Dict("counts", counts).Int("drift", len(res.Drift)).Int("missing", len(res.Missing)).Int64("durationMs", res.DurationMS).Msg(res.Message)
 }
 
 func run(ctx context.Context, source Workspace, v *vault.Vault, folder *vault.Folder, opts Options, started time.Time, res *Result) (err error) {
@@ -121,18 +115,24 @@ func run(ctx context.Context, source Workspace, v *vault.Vault, folder *vault.Fo
 	if err != nil {
 		return err
 	}
-	t := &taking{source: source, writer: w, opts: opts, assets: map[asset.Ref]*entry{}}
-	if err := t.read(ctx); err != nil {
-		return lost(ctx, err)
-	}
-	m, err := t.manifest(ctx, v, folder, started)
+	previous, err := v.Before(ctx, folder.Name)
 	if err != nil {
+		return fmt.Errorf("find the backup before this one: %w", err)
+	}
+	w.Previous(previous)
+	t := newTaking(source, w, opts, opts.Workspace.ID+"/"+folder.Name)
+	if err := t.take(ctx); err != nil {
 		return lost(ctx, err)
 	}
+	m := t.manifest(folder, previous, started)
 	if err := w.Commit(ctx, m, hold.Check); err != nil {
 		return lost(ctx, err)
 	}
 	res.Status, res.Counts, res.Drift, res.Missing = m.Status, m.Counts, m.Drift, m.Missing
+	res.Manifest = m
+	if previous != nil {
+		res.Previous = previous.Manifest
+	}
 	if !t.settled() {
 		zerolog.Ctx(ctx).Warn().Str("operation", "backup").Str("path", folder.Path()).Msg("the workspace did not come to rest while it was listed")
 	}

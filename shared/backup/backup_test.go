@@ -44,7 +44,12 @@ func (n *night) fill() *night {
 
 func (n *night) run(name string) (backup.Result, error) {
 	n.t.Helper()
-	return backup.Run(n.t.Context(), n.Factory.Workspace(localtest.Workspace), n.vault, name, backup.Options{
+	return n.runIn(n.t.Context(), name)
+}
+
+func (n *night) runIn(ctx context.Context, name string) (backup.Result, error) {
+	n.t.Helper()
+	return backup.Run(ctx, n.Factory.Workspace(localtest.Workspace), n.vault, name, backup.Options{
 		Workspace: vault.Workspace{ID: localtest.Workspace, Name: "sales"}, ProjectID: localtest.ProjectID, Region: localtest.Region, Tool: "dataarts-backup/test",
 		Lease: lease.Options{Owner: "test", TTL: 10 * time.Second, Settle: 200 * time.Millisecond}})
 }
@@ -172,6 +177,7 @@ func TestRun_ForADateThatIsCompleteReportsItAndTouchesNothing(t *testing.T) {
 func TestRun_WithAnAssetThatCannotBeReadIsPartialAndALaterRunFinishesIt(t *testing.T) {
 	t.Parallel()
 	n := newNight(t).fill()
+	n.DataArts.SetSwitches(func(s *dataarts.Switches) { s.ListOmits = []string{"content"} })
 	broken := ""
 	for name := range n.Handle(localtest.Workspace).All(dataarts.Scripts) {
 		broken = name
@@ -246,7 +252,7 @@ func TestRun_SeesWhatChangesMeanwhile(t *testing.T) {
 	done := make(chan struct{}, 1)
 	done <- struct{}{}
 	n.DataArts.Intercept(func(_ *http.Request, op dataarts.Operation) *dataarts.Fault {
-		if op != dataarts.ShowJob { // by then everything has been listed once, and the scripts have been read
+		if op != dataarts.ExportJobList { // by then everything has been listed once, and the scripts have been read
 			return nil
 		}
 		select {

@@ -260,6 +260,10 @@ func (s *short) Get(_ context.Context, ref asset.Ref, _ string) (json.RawMessage
 	return json.RawMessage(`{"name":"` + ref.Name + `"}`), nil
 }
 
+func (s *short) Export(context.Context, []string, func(string, json.RawMessage) error) error {
+	return nil
+}
+
 func (s *short) Env(context.Context) (json.RawMessage, error) {
 	return json.RawMessage(`{"params":[]}`), nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,8 +31,16 @@ type taking struct {
 	source Workspace
 	writer *vault.Writer
 	opts   Options
+	trust  *trust
+	work   *work
 
-	assets      map[asset.Ref]*entry           // by identity; while assets are fetched, each worker touches its own entry only
+	continued bool // there is progress of an earlier run
+	marking   sync.Once
+	marked    error
+
+	mu          sync.Mutex                     // guards what follows while kinds are listed and read side by side
+	assets      map[asset.Ref]*entry           // by identity
+	resumed     map[asset.Ref]vault.Stored     // what an earlier run has stored and no listing has shown yet
 	totals      map[asset.Kind]factory.Listing // of the last listing
 	seen        map[asset.Kind]bool            // kinds that were listed whole at least once
 	env         []byte
@@ -39,6 +48,8 @@ type taking struct {
 	unsupported []vault.Unsupported
 	unlisted    []vault.Missing // kinds that could not be listed
 	drift       map[asset.Ref]vault.Drift
+	saved       time.Time // when the progress was saved last
+	saving      bool
 }
 
 // entry is one asset that a listing has shown.
@@ -46,10 +57,15 @@ type entry struct {
 	row      row
 	stored   vault.Asset
 	bindings []asset.Binding
-	err      error // why the definition is not stored
-	done     bool  // stored as it was at row
-	tried    int   // in how many rounds reading it failed
-	listed   int   // the last round that listed it
+	err      error      // why the definition is not stored
+	done     bool       // stored as it was at row
+	tried    int        // in how many rounds reading it failed
+	writing  bool       // the definition is read and waits to be stored
+	version  int        // counts the definitions that were read: only the last one is stored
+	object   sync.Mutex // held while the asset's objects are written
+	listed   int        // the last round that listed it
+	bulk     bool       // the definition came with others, from a listing or an export
+	proved   bool       // it came by a call of its own, or the samples of its class were as they should be
 }
 
 // row is what is kept of a listed row.
@@ -58,32 +74,96 @@ type row struct {
 	id          string
 	owner       string
 	modified    time.Time
+	modifiedBy  string
 	fingerprint [sha256.Size]byte
 }
 
 // listed are the kinds that the API lists asset by asset.
 func listed() []asset.Kind { return []asset.Kind{asset.Resources, asset.Scripts, asset.Jobs} }
 
-// read lists, reads and stores until a listing shows nothing new, or until the rounds are used up.
-func (t *taking) read(ctx context.Context) error {
-	t.drift, t.seen = map[asset.Ref]vault.Drift{}, map[asset.Kind]bool{}
-	if err := t.readEnv(ctx); err != nil {
+func newTaking(source Workspace, writer *vault.Writer, opts Options, seed string) *taking {
+	return &taking{source: source, writer: writer, opts: opts, trust: newTrust(seed), assets: map[asset.Ref]*entry{},
+		resumed: map[asset.Ref]vault.Stored{}, seen: map[asset.Kind]bool{}, drift: map[asset.Ref]vault.Drift{}, saved: opts.Now()}
+}
+
+// take reads and stores everything, and leaves enough of the time that ctx has to keep what is stored when that time ends first.
+func (t *taking) take(ctx context.Context) error {
+	if err := t.begin(ctx); err != nil {
 		return err
 	}
+	work, cancel := context.WithCancel(ctx)
+	if deadline, ok := ctx.Deadline(); ok {
+		work, cancel = context.WithDeadline(ctx, deadline.Add(-reserve(deadline.Sub(t.opts.Now()))))
+	}
+	defer cancel()
+	t.work = newWork(work, t.opts.Concurrency)
+	err := t.read(t.work.ctx)
+	if waitErr := t.work.group.Wait(); err == nil || waitErr != nil {
+		err = waitErr // the first error, rather than one that followed from it
+	}
+	if err == nil {
+		err = t.again(work)
+	}
+	if err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return t.interrupted(ctx, err)
+	}
+	return err
+}
+
+// reserve is the part of the time left that is kept for saving the progress.
+func reserve(left time.Duration) time.Duration {
+	return min(max(left/20, 200*time.Millisecond), 10*time.Second)
+}
+
+// read lists, reads and stores until a listing shows nothing new, or until the rounds are used up.
+func (t *taking) read(ctx context.Context) error {
 	for round := range rounds {
-		t.totals, t.unlisted = map[asset.Kind]factory.Listing{}, nil
-		todo, err := t.list(ctx, round)
+		took, err := t.round(ctx, round)
 		if err != nil {
 			return err
 		}
-		if len(todo) == 0 && round > 0 && t.settled() {
+		if !took && round > 0 && t.settled() {
 			break
 		}
-		if err := t.fetch(ctx, todo); err != nil {
-			return err
+	}
+	return nil
+}
+
+// round lists every kind, and reads and stores what is new or has changed while the listings go on. It tells whether there was anything.
+func (t *taking) round(ctx context.Context, number int) (took bool, err error) {
+	t.totals, t.unlisted = map[asset.Kind]factory.Listing{}, nil
+	r := t.newReading()
+	if number == 0 {
+		r.start(&r.reads, func() error { return t.readEnv(r.ctx) })
+	}
+	failures := make([]error, len(listed()))
+	r.start(&r.reads, func() error {
+		var kinds errgroup.Group
+		for i, kind := range listed() {
+			kinds.Go(func() (err error) {
+				failures[i], err = t.list(r, kind, number)
+				return err
+			})
+		}
+		err := kinds.Wait()
+		r.flush()
+		return err
+	})
+	if err := r.end(); err != nil {
+		return false, err
+	}
+	if !slices.Contains(failures, nil) {
+		return false, fmt.Errorf("nothing could be listed: %w", errors.Join(failures...))
+	}
+	t.mu.Lock()
+	for ref, e := range t.assets {
+		if ref.Kind != asset.Env && e.listed != number {
+			t.drifted(e.row.ref, "vanished")
+			delete(t.assets, ref)
 		}
 	}
-	return t.again(ctx)
+	t.mu.Unlock()
+	return r.took, t.check()
 }
 
 // settled tells whether the last listing met every kind at rest: a row that moved between two pages while they were read may have been missed.
@@ -104,13 +184,17 @@ func (t *taking) readEnv(ctx context.Context) error {
 		return nil
 	}
 	ref := asset.Ref{Kind: asset.Env, Name: asset.EnvName}
+	t.mu.Lock()
 	t.assets[ref] = &entry{row: row{ref: ref}}
+	t.mu.Unlock()
 	return t.keepEnv(ctx, params, err)
 }
 
 // keepEnv stores a reading of the environment variables, unless it is one that could not be given back.
 func (t *taking) keepEnv(ctx context.Context, params []byte, err error) error {
+	t.mu.Lock()
 	e := t.assets[asset.Ref{Kind: asset.Env, Name: asset.EnvName}]
+	t.mu.Unlock()
 	var list *asset.Variables
 	if err == nil {
 		list, err = asset.ParseVariables(params)
@@ -120,7 +204,7 @@ func (t *taking) keepEnv(ctx context.Context, params []byte, err error) error {
 		return fatal(ctx, err)
 	}
 	t.env, t.envCount = params, len(list.Names())
-	return t.store(ctx, e, params)
+	return t.store(ctx, e, e.version, e.row, params)
 }
 
 // again holds the environment variables against a second reading.
@@ -139,50 +223,41 @@ func (t *taking) again(ctx context.Context) error {
 	return t.keepEnv(ctx, params, err)
 }
 
-// list lists every kind and returns the assets that are new or have changed since they were read. A kind that cannot be listed is noted
-// as missing; if no kind can be listed, the run has failed.
-func (t *taking) list(ctx context.Context, round int) ([]*entry, error) {
-	var todo []*entry
-	var failures []error
-	for _, kind := range listed() {
-		listing, err := t.source.List(ctx, kind, func(r factory.Row) error {
-			if e := t.note(r, round); e != nil {
-				todo = append(todo, e)
-			}
-			return nil
-		})
-		if err != nil {
-			if err := fatal(ctx, err); err != nil {
-				return nil, err
-			}
-			failures = append(failures, err)
-			t.unlisted = append(t.unlisted, vault.Missing{Kind: kind, Reason: "could not be listed: " + err.Error()})
-			// What could not be listed did not vanish.
-			for _, e := range t.assets {
-				if e.row.ref.Kind == kind {
-					e.listed = round
-				}
-			}
+// list lists a kind and has everything read that is new or has changed since it was read. A kind that cannot be listed is noted as missing: failure
+// is why.
+func (t *taking) list(r *reading, kind asset.Kind, round int) (failure, err error) {
+	listing, err := t.source.List(r.ctx, kind, func(row factory.Row) error {
+		if e := t.note(row, round); e != nil {
+			return r.take(e, row)
 		}
-		t.totals[kind] = listing
-		t.seen[kind] = t.seen[kind] || err == nil
+		return nil
+	})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.totals[kind] = listing
+	if err == nil {
+		t.seen[kind] = true
+		return nil, nil
 	}
-	if len(failures) == len(listed()) {
-		return nil, fmt.Errorf("nothing could be listed: %w", errors.Join(failures...))
+	var unlisted *factory.Error
+	if !errors.As(err, &unlisted) || fatal(r.ctx, err) != nil {
+		return nil, err
 	}
-	for ref, e := range t.assets {
-		if ref.Kind != asset.Env && e.listed != round {
-			t.drifted(e.row.ref, "vanished")
-			delete(t.assets, ref)
+	t.unlisted = append(t.unlisted, vault.Missing{Kind: kind, Reason: "could not be listed: " + err.Error()})
+	for _, e := range t.assets { // What could not be listed did not vanish.
+		if e.row.ref.Kind == kind {
+			e.listed = round
 		}
 	}
-	return todo, nil
+	return err, nil
 }
 
 // note takes a listed row down and returns its entry if it has to be read.
 func (t *taking) note(r factory.Row, round int) *entry {
-	now := row{ref: r.Ref, id: r.ID, owner: r.Owner, modified: r.LastModified, fingerprint: fingerprint(r.Raw)}
+	now := row{ref: r.Ref, id: r.ID, owner: r.Owner, modified: r.LastModified, modifiedBy: r.LastModifiedBy, fingerprint: fingerprint(r.Raw)}
 	id := r.Ref.Identity()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	e, known := t.assets[id]
 	switch {
 	case !known:
@@ -191,12 +266,14 @@ func (t *taking) note(r factory.Row, round int) *entry {
 		if t.seen[r.Ref.Kind] {
 			t.drifted(r.Ref, "appeared")
 		}
+		t.resume(id, e, now)
 	case e.row.fingerprint != now.fingerprint:
 		t.drifted(r.Ref, "changed")
-		e.done, e.tried = false, 0
+		e.done, e.writing, e.tried = false, false, 0
+		e.version++ // what is being stored is out of date
 	}
 	e.row, e.listed = now, round
-	if e.done || e.tried >= attempts {
+	if e.done || e.writing || e.tried >= attempts {
 		return nil
 	}
 	return e
@@ -226,57 +303,79 @@ func fingerprint(raw []byte) [sha256.Size]byte {
 	}))
 }
 
-// fetch reads and stores assets, several at a time.
-func (t *taking) fetch(ctx context.Context, todo []*entry) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(t.opts.Concurrency)
-	for _, e := range todo {
-		group.Go(func() error {
-			definition, err := t.source.Get(ctx, e.row.ref, e.row.id)
-			if err != nil {
-				e.err = err
-				e.tried++
-				return fatal(ctx, err)
-			}
-			return t.store(ctx, e, definition)
-		})
-	}
-	return group.Wait()
+// failed notes that an asset could not be read.
+func (t *taking) failed(ctx context.Context, e *entry, err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.err = err
+	e.tried++
+	return fatal(ctx, err)
 }
 
-// store keeps a definition. An error means that the store does not work, and ends the run.
-func (t *taking) store(ctx context.Context, e *entry, definition []byte) error {
-	ref := e.row.ref
-	e.err = rawjson.Check(definition)
-	if e.err != nil {
-		return nil //nolint:nilerr // one asset's fault, on record in its entry, does not end the run
+// store keeps a definition that was read for a list row, unless another one has been read since. An error means that the store does not work, and
+// ends the run.
+func (t *taking) store(ctx context.Context, e *entry, version int, r row, definition []byte) error {
+	e.object.Lock()
+	defer e.object.Unlock()
+	t.mu.Lock()
+	outdated := e.version != version
+	t.mu.Unlock()
+	if outdated {
+		return nil
 	}
+	stored, bindings, err := t.put(ctx, r, definition)
+	t.mu.Lock()
+	if e.version == version {
+		e.writing = false
+		e.stored, e.bindings, e.err, e.done = stored, bindings, err, err == nil
+		if errors.Is(err, vault.ErrUnstorable) {
+			e.tried = attempts
+		}
+	}
+	t.mu.Unlock()
+	var broken *storeError
+	if errors.As(err, &broken) {
+		return broken.error
+	}
+	if err := fatal(ctx, err); err != nil {
+		return err
+	}
+	return t.saveNow(ctx)
+}
+
+// storeError is an error of the store, rather than of an asset.
+type storeError struct{ error }
+
+// put stores a definition and what belongs to it.
+func (t *taking) put(ctx context.Context, r row, definition []byte) (vault.Asset, []asset.Binding, error) {
+	ref := r.ref
 	if ref.Kind == asset.Jobs || ref.Kind == asset.Scripts {
 		if dir := rawjson.StringAt(definition, "directory"); dir != "" {
 			ref.Directory = asset.CleanDirectory(dir)
 		}
 	}
 	kept := asset.Stored(ref.Kind, definition)
+	if err := t.mark(ctx); err != nil {
+		return vault.Asset{}, nil, &storeError{err}
+	}
 	stored, err := t.writer.Put(ctx, ref, kept)
-	if errors.Is(err, vault.ErrUnstorable) {
-		e.err, e.tried = err, attempts
-		return nil
+	switch {
+	case errors.Is(err, vault.ErrUnstorable):
+		return vault.Asset{}, nil, err
+	case err != nil:
+		return vault.Asset{}, nil, &storeError{err}
 	}
-	if err != nil {
-		return err
-	}
-	stored.Owner = owner(e.row, definition)
-	if !e.row.modified.IsZero() {
-		modified := e.row.modified.UTC()
+	stored.Owner, stored.LastModifiedBy = owner(r, definition), r.modifiedBy
+	if !r.modified.IsZero() {
+		modified := r.modified.UTC()
 		stored.LastModified = &modified
 	}
 	if ref.Kind == asset.Resources {
-		if stored.Files, e.err = t.copyFiles(ctx, ref, definition); e.err != nil {
-			return fatal(ctx, e.err)
+		if stored.Files, err = t.copyFiles(ctx, ref, definition); err != nil {
+			return vault.Asset{}, nil, err
 		}
 	}
-	e.stored, e.bindings, e.err, e.done = stored, asset.Bindings(ref.Kind, kept), nil, true
-	return nil
+	return stored, asset.Bindings(ref.Kind, kept), nil
 }
 
 func owner(r row, definition []byte) string {
@@ -309,7 +408,7 @@ func (t *taking) copyFiles(ctx context.Context, ref asset.Ref, definition []byte
 }
 
 // manifest describes what is stored, and says what is not.
-func (t *taking) manifest(ctx context.Context, v *vault.Vault, folder *vault.Folder, started time.Time) (*vault.Manifest, error) {
+func (t *taking) manifest(folder *vault.Folder, previous *vault.Backup, started time.Time) *vault.Manifest {
 	m := &vault.Manifest{
 		FormatVersion: vault.FormatVersion, BackupDate: folder.Name[:len("2006-01-02")], Workspace: t.opts.Workspace,
 		ProjectID: t.opts.ProjectID, Region: t.opts.Region, Tool: t.opts.Tool,
@@ -356,15 +455,11 @@ func (t *taking) manifest(ctx context.Context, v *vault.Vault, folder *vault.Fol
 	if len(m.Missing) > 0 {
 		m.Status = vault.Partial
 	}
-	previous, err := v.Before(ctx, folder.Name)
-	if err != nil {
-		return nil, fmt.Errorf("find the backup before this one: %w", err)
-	}
 	if previous != nil {
 		m.Previous = &vault.Previous{Path: previous.Folder().Path() + "manifest.json", SHA256: previous.ManifestSHA256}
 	}
 	t.bind(m)
-	return m, nil
+	return m
 }
 
 func (t *taking) couldNotList(kind asset.Kind) bool {

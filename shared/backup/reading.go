@@ -1,0 +1,268 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/factory"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+)
+
+const (
+	// storing is how many times as many objects are written at the same time as calls to the service are under way: the service gives
+	// up to a hundred assets with one call.
+	storing = 4
+	// inMemory bounds the bytes of definitions that wait for being written.
+	inMemory = 20 << 20
+	// together is how many assets are waited for before they are read: as many as one export takes.
+	together = factory.MaxExport
+	// exportTries is how often one hundred of jobs is exported in smaller parts after the service refused it, before each is read by itself.
+	exportTries = 16
+	// exportFaults is after how many exports that brought nothing the rest of a run is read job by job, unless one worked.
+	exportFaults = 3
+)
+
+// work is what runs side by side in a run. It ends with its first error.
+type work struct {
+	ctx    context.Context
+	group  *errgroup.Group
+	calls  chan struct{} // a place for each call to the service but listings
+	writes chan struct{} // a place for each write
+	memory *semaphore.Weighted
+	stored sync.WaitGroup // definitions that are being stored
+}
+
+func newWork(ctx context.Context, concurrency int) *work {
+	group, ctx := errgroup.WithContext(ctx)
+	return &work{ctx: ctx, group: group, memory: semaphore.NewWeighted(inMemory), calls: make(chan struct{}, concurrency), writes: make(chan struct{}, storing*concurrency)}
+}
+
+// run runs fn when there is a place for it, and counts it in. It returns when it has begun.
+func (w *work) run(places chan struct{}, count *sync.WaitGroup, fn func() error) error {
+	select {
+	case places <- struct{}{}:
+	case <-w.ctx.Done():
+		return w.ctx.Err()
+	}
+	w.start(count, func() error {
+		defer func() { <-places }()
+		return fn()
+	})
+	return nil
+}
+
+// start runs fn, and counts it in.
+func (w *work) start(count *sync.WaitGroup, fn func() error) {
+	count.Add(1)
+	w.group.Go(func() error {
+		defer count.Done()
+		return fn()
+	})
+}
+
+// reading is one round of reading. The listings go on while what they have shown is read, and that while what was read is stored; storing goes on
+// during the next round.
+type reading struct {
+	*work
+	t     *taking
+	reads sync.WaitGroup
+
+	waiting map[string][]*entry // jobs by type to be exported, and assets to be read one by one; guarded by t.mu
+	took    bool                // something was to be read; guarded by t.mu
+}
+
+func (t *taking) newReading() *reading {
+	return &reading{work: t.work, t: t, waiting: map[string][]*entry{}}
+}
+
+// end waits until everything is read, and returns the error that has ended the run, if one has.
+func (r *reading) end() error {
+	r.reads.Wait()
+	if r.ctx.Err() != nil {
+		return r.group.Wait()
+	}
+	return nil
+}
+
+// take reads the asset of a list row: from the row where that has it all, by an export, or by a call of its own.
+func (r *reading) take(e *entry, row factory.Row) error {
+	kind := e.row.ref.Kind
+	r.t.mu.Lock()
+	r.took = true
+	r.t.mu.Unlock()
+	switch {
+	case kind == asset.Jobs && r.t.trust.exports():
+		return r.wait("export "+row.JobType, e)
+	case kind != asset.Jobs && r.t.trust.believes(classes(kind, row.Raw)) && whole(kind, row.Raw):
+		return r.store(e, bytes.Clone(row.Raw), true)
+	}
+	return r.wait(single, e)
+}
+
+// single is the key of the assets that are read one by one.
+const single = "single"
+
+// wait lets an asset wait until there are enough for a batch.
+func (r *reading) wait(how string, e *entry) error {
+	r.t.mu.Lock()
+	r.waiting[how] = append(r.waiting[how], e)
+	batch := r.waiting[how]
+	if len(batch) < together {
+		batch = nil
+	} else {
+		r.waiting[how] = nil
+	}
+	r.t.mu.Unlock()
+	r.read(how, batch)
+	return nil
+}
+
+// flush starts what waits.
+func (r *reading) flush() {
+	r.t.mu.Lock()
+	waiting := r.waiting
+	r.waiting = map[string][]*entry{}
+	r.t.mu.Unlock()
+	for how, batch := range waiting {
+		r.read(how, batch)
+	}
+}
+
+// read reads a batch. It does not wait for a place, so that a listing goes on.
+func (r *reading) read(how string, batch []*entry) {
+	if len(batch) == 0 {
+		return
+	}
+	r.work.start(&r.reads, func() error {
+		if how == single {
+			return r.getAll(batch)
+		}
+		return r.exportAll(batch)
+	})
+}
+
+// getAll reads assets one by one.
+func (r *reading) getAll(batch []*entry) error {
+	for _, e := range batch {
+		err := r.run(r.calls, &r.reads, func() error {
+			definition, err := r.t.source.Get(r.ctx, e.row.ref, e.row.id)
+			if err != nil {
+				return r.t.failed(r.ctx, e, err)
+			}
+			return r.store(e, definition, false)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exportAll reads jobs together, and those that an export does not bring one by one.
+func (r *reading) exportAll(batch []*entry) error {
+	left := slices.Clone(batch)
+	done := make(chan error, 1)
+	err := r.run(r.calls, &r.reads, func() error {
+		tries := exportTries
+		rest, err := r.export(batch, &tries)
+		left = rest
+		done <- err
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := <-done; err != nil {
+		return nil //nolint:nilerr // the group has it already
+	}
+	return r.getAll(left)
+}
+
+// export exports jobs and returns those that it did not bring. When the service refuses them all, because one is gone or together they are too
+// large, it tries the halves.
+func (r *reading) export(batch []*entry, tries *int) (left []*entry, err error) {
+	if *tries == 0 || !r.t.trust.exports() {
+		return batch, nil
+	}
+	*tries--
+	names, byName := make([]string, len(batch)), make(map[string]*entry, len(batch))
+	for i, e := range batch {
+		names[i], byName[e.row.ref.Name] = e.row.ref.Name, e
+	}
+	err = r.t.source.Export(r.ctx, names, func(name string, definition json.RawMessage) error {
+		e := byName[name]
+		delete(byName, name)
+		return r.store(e, definition, true)
+	})
+	r.t.trust.exported(err, len(byName) < len(batch))
+	var refused *factory.Error
+	switch {
+	case err == nil:
+	case fatal(r.ctx, err) != nil:
+		return nil, err
+	case errors.As(err, &refused):
+		if halves := len(batch) / 2; halves > 0 && refused.StatusCode != 404 {
+			first, err := r.export(batch[:halves], tries)
+			if err != nil {
+				return nil, err
+			}
+			second, err := r.export(batch[halves:], tries)
+			return append(first, second...), err
+		}
+	default:
+		return nil, err
+	}
+	for _, e := range batch {
+		if byName[e.row.ref.Name] != nil {
+			left = append(left, e)
+		}
+	}
+	return left, nil
+}
+
+// store keeps a definition as soon as there is a place for it. bulk says that it came with others, from a listing or an export.
+func (r *reading) store(e *entry, definition []byte, bulk bool) error {
+	size := min(int64(len(definition)), inMemory)
+	if err := r.memory.Acquire(r.ctx, size); err != nil {
+		return err
+	}
+	if bulk {
+		r.t.trust.offer(e, definition)
+	}
+	r.t.mu.Lock()
+	e.bulk, e.proved, e.writing, e.done = bulk, !bulk, true, false
+	e.version++
+	version, row := e.version, e.row
+	r.t.mu.Unlock()
+	err := r.run(r.writes, &r.stored, func() error {
+		defer r.memory.Release(size)
+		return r.t.store(r.ctx, e, version, row, definition)
+	})
+	if err != nil {
+		r.memory.Release(size)
+	}
+	return err
+}
+
+// whole tells whether a list row looks like a definition, as far as that can be seen without another one: the fields that a create call
+// asks for are there.
+func whole(kind asset.Kind, row []byte) bool {
+	want := []string{"name", "type", "content"}
+	if kind == asset.Resources {
+		want = []string{"name", "type", "location"}
+	}
+	for _, name := range want {
+		if _, ok := rawjson.Lookup(row, name); !ok {
+			return false
+		}
+	}
+	return true
+}
