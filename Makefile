@@ -18,9 +18,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TESTFLAGS ?= ./...
 FUZZTIME ?= 5s
 DEMO_FLAGS ?=
+BENCH_FLAGS ?=
 GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help build $(FUNCTIONS:%=build-%) test lint demo invoke fuzz bench clean
+.PHONY: help build $(FUNCTIONS:%=build-%) test lint demo invoke fuzz bench gobench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,7 +71,11 @@ fuzz: ## fuzz every target for FUZZTIME (5s)
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
 	done
 
-bench: ## run the benchmarks
+# Minutes on an idle machine; with e.g. BENCH_FLAGS='-n 500 -out -' it is a look that leaves the page alone.
+bench: ## measure the functions as whole processes, into docs/benchmarks.md (BENCH_FLAGS='-rows 3,4')
+	go run ./infra/bench $(BENCH_FLAGS)
+
+gobench: ## run the benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem ./...
 
 clean: ## remove what was built

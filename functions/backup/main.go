@@ -14,8 +14,13 @@ import (
 var version = "dev"
 
 func main() {
+	lookup := config.Environment(os.LookupEnv)
 	os.Exit(runtime.Run(context.Background(), handler.Backup(handler.Options{
-		Lookup:  config.Environment(os.LookupEnv),
+		Lookup:  lookup,
 		Version: version,
-	}), runtime.Options{}))
+	}), runtime.Options{
+		Getenv: func(name string) string { value, _ := lookup(name); return value },
+		Args:   os.Args[1:],
+		Flags:  []string{handler.FlagDryRun},
+	}))
 }

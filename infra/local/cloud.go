@@ -4,7 +4,7 @@
 //	midnight ─────────── TIMER event ──▶ backup  ─┐
 //	restore-requests/ ── OBS event ────▶ restore ─┼─ signed calls ──▶ DataArts V1 and V2, OBS (its S3 dialect)
 //	HTTP ── gateway ──── APIG event ───▶ restore ─┤
-//	                                     console ─┘
+//	                                     console ─┘                   FunctionGraph (to itself), SMN
 //
 // What it guarantees: the functions are the real bootstrap binaries, run by the protocol of the custom runtime; the only keys they have are the
 // temporary ones that each invocation brings; every service checks every signature; a trigger delivers exactly the event that the
@@ -29,6 +29,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/objectstore"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/smn"
 )
 
 // What there is in the account.
@@ -53,6 +54,8 @@ type Options struct {
 	Variables map[string]string
 	// Switches choose among the readings of the DataArts documents.
 	Switches dataarts.Switches
+	// InterceptFunctionGraph answers requests to FunctionGraph's own API in its place; what it returns false for is served.
+	InterceptFunctionGraph func(http.ResponseWriter, *http.Request) bool
 	// KeyHeaders chooses under which names the agency's keys reach the functions.
 	KeyHeaders functiongraph.KeyHeaders
 	// Now stamps assets and events; nil means time.Now. Signatures and limits follow the real clock all the same.
@@ -64,6 +67,7 @@ type Cloud struct {
 	Keyring  *iam.Keyring
 	DataArts *dataarts.Service
 	Store    *objectstore.Server
+	SMN      *smn.Service // what the functions tell people
 
 	// The functions.
 	Backup, Restore, Console *functiongraph.Deployment
@@ -72,7 +76,11 @@ type Cloud struct {
 	DataArtsV2URL string // V2: environment variables, workspaces
 	StoreURL      string // OBS; an address, so clients speak its S3 dialect with path-style addressing
 	GatewayURL    string // the HTTP API of restore and console
-	AppCode       string // what the gateway wants in the header X-Apig-AppCode
+	SMNURL        string
+	// FunctionGraphURL is FunctionGraph's own API, with which a function invokes itself.
+	FunctionGraphURL string
+	TopicURN         string // of the topic that the backup function publishes to
+	AppCode          string // what the gateway wants in the header X-Apig-AppCode
 
 	opts      Options
 	keys      iam.Credentials // permanent ones
@@ -104,6 +112,9 @@ func Start(ctx context.Context, opts Options) (_ *Cloud, err error) {
 			return nil, fmt.Errorf("start the local cloud: %w", err)
 		}
 	}
+	c.SMN = smn.New(smn.Options{Keyring: c.Keyring, ProjectID: ProjectID})
+	c.TopicURN = c.SMN.CreateTopic(Region, "dataarts-backup")
+	c.functions = functiongraph.New(functiongraph.Options{Keyring: c.Keyring, KeyHeaders: opts.KeyHeaders, Logs: opts.Logs, ProjectID: ProjectID})
 	c.DataArts = dataarts.New(dataarts.Options{Keyring: c.Keyring, ProjectID: ProjectID, InstanceID: InstanceID, Now: opts.Now, Switches: opts.Switches,
 		GetObject: c.getObject, PutObject: c.Store.PutObject,
 		UserName: func(string) string { return "dataarts_backup" }})
@@ -118,7 +129,8 @@ func Start(ctx context.Context, opts Options) (_ *Cloud, err error) {
 	for _, s := range []struct {
 		handler http.Handler
 		url     *string
-	}{{c.DataArts.V1(), &c.DataArtsURL}, {c.DataArts.V2(), &c.DataArtsV2URL}, {c.Store, &c.StoreURL}, {http.HandlerFunc(c.gateway), &c.GatewayURL}} {
+	}{{c.DataArts.V1(), &c.DataArtsURL}, {c.DataArts.V2(), &c.DataArtsV2URL}, {c.Store, &c.StoreURL}, {http.HandlerFunc(c.gateway), &c.GatewayURL},
+		{c.SMN, &c.SMNURL}, {c.functions.Management(functiongraph.ManagementOptions{Region: Region, Keyring: c.Keyring, Intercept: opts.InterceptFunctionGraph}), &c.FunctionGraphURL}} {
 		if *s.url, err = c.serve(s.handler); err != nil {
 			return nil, fmt.Errorf("start the local cloud: %w", err)
 		}

@@ -17,7 +17,6 @@ import (
 
 // deploy makes the functions, with the settings that a template gives them.
 func (c *Cloud) deploy(ctx context.Context) error {
-	c.functions = functiongraph.New(functiongraph.Options{Keyring: c.Keyring, KeyHeaders: c.opts.KeyHeaders, Logs: c.opts.Logs, ProjectID: ProjectID})
 	for _, f := range []struct {
 		name       string
 		timeout    time.Duration
@@ -58,6 +57,10 @@ func (c *Cloud) variables() map[string]string {
 		"DATAARTS_RATE_LIMIT":  "1000", // nobody else is served here
 		"OBS_ENDPOINT":         c.StoreURL,
 		"BACKUP_LOCATION":      "obs://" + Bucket + "/{workspace}",
+
+		"FUNCTIONGRAPH_ENDPOINT": c.FunctionGraphURL,
+		"SMN_ENDPOINT":           c.SMNURL,
+		"NOTIFY_TOPIC_URN":       c.TopicURN,
 	}
 	maps.Copy(all, c.opts.Variables)
 	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })

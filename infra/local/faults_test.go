@@ -184,7 +184,7 @@ func TestRestore_that_was_killed_is_continued_by_the_same_id_and_does_nothing_tw
 
 func TestBackup_that_cannot_read_an_asset_is_partial_and_says_which(t *testing.T) {
 	t.Parallel()
-	c, _ := filled(t, local.Options{Variables: map[string]string{"DATAARTS_RATE_LIMIT": "1000"}})
+	c, _ := filled(t, local.Options{Variables: map[string]string{"DATAARTS_RATE_LIMIT": "1000"}, Switches: dataarts.Switches{ExportUnsupported: true}})
 	c.DataArts.Intercept(func(r *http.Request, op dataarts.Operation) *dataarts.Fault {
 		if op == dataarts.ShowJob && strings.HasSuffix(r.URL.Path, "/ads_orders_df") {
 			return &dataarts.Fault{Status: http.StatusInternalServerError, Body: `{"error_code":"DLF.0100","error_msg":"internal"}`}

@@ -69,9 +69,28 @@ func TestRoundTrip_loses_nothing_of_what_is_hard_to_keep(t *testing.T) {
 	}
 }
 
-func TestBackup_names_what_cannot_be_addressed_through_the_API(t *testing.T) {
+func TestBackup_reads_together_what_cannot_be_addressed_by_itself(t *testing.T) {
 	t.Parallel()
 	c := start(t, local.Options{Switches: dataarts.Switches{LooseNames: true}})
+	w := c.Workspace(local.WorkspaceID)
+	if err := sample.LooseNames(w); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "backup", nightly, c.Environment()).succeed(t)
+	stored := map[string]bool{}
+	for _, a := range provedBackup(t, c, folderOfTheNight).Assets {
+		stored[a.Kind+" "+a.Name] = true
+	}
+	for _, want := range []string{"jobs .", "jobs ..", "scripts .", "scripts .."} {
+		if !stored[want] {
+			t.Errorf("%s is not stored", want)
+		}
+	}
+}
+
+func TestBackup_names_what_cannot_be_addressed_through_the_API(t *testing.T) {
+	t.Parallel()
+	c := start(t, local.Options{Switches: dataarts.Switches{LooseNames: true, ExportUnsupported: true, ListOmits: []string{"scripts.content"}}})
 	w := c.Workspace(local.WorkspaceID)
 	if err := sample.LooseNames(w); err != nil {
 		t.Fatal(err)

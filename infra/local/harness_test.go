@@ -128,15 +128,21 @@ func run(t *testing.T, function, event string, env []string) outcome {
 	return finish(t, begin(t, function, event, env))
 }
 
+// runWith is run for the backup function, with arguments on its command line.
+func runWith(t *testing.T, args []string, event string, env []string) outcome {
+	t.Helper()
+	return finish(t, begin(t, "backup", event, env, args...))
+}
+
 // process is a bootstrap that runs.
 type process struct {
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
 }
 
-func begin(t *testing.T, function, event string, env []string) *process {
+func begin(t *testing.T, function, event string, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.CommandContext(t.Context(), filepath.Join(dist, function, "bootstrap"))}
+	p := &process{cmd: exec.CommandContext(t.Context(), filepath.Join(dist, function, "bootstrap"), args...)}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr, p.cmd.Env = strings.NewReader(event), &p.stdout, &p.stderr, env
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

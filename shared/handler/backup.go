@@ -28,7 +28,14 @@ type backupCommand struct {
 	Folder     string     `json:"folder"`
 	Time       *time.Time `json:"time"`
 	Verify     string     `json:"verify"`
+	DryRun     bool       `json:"dryRun"` // say what a run would write and remove, and write and remove nothing
 }
+
+// Statuses of a workspace in an answer that are not those of a backup.
+const (
+	statusRunning vault.Status = "RUNNING" // another invocation of this function does it
+	statusPlanned vault.Status = "PLANNED" // nothing was done: a dry run
+)
 
 // backupAnswer is the answer of the backup function.
 type backupAnswer struct {
@@ -36,7 +43,7 @@ type backupAnswer struct {
 	Backups []backup.Result `json:"backups"`
 }
 
-// Backup is the backup function: it backs up every configured workspace, or verifies a backup.
+// Backup is the backup function: it backs up every configured workspace, or verifies a backup of each.
 func Backup(options Options) runtime.Handler {
 	options = options.withDefaults()
 	return func(ctx context.Context, inv runtime.Invocation) (any, error) {
@@ -44,22 +51,39 @@ func Backup(options Options) runtime.Handler {
 		if err != nil {
 			return nil, failure("ConfigurationError", err)
 		}
-		command, due, err := s.backupCommand(ctx, inv)
+		e, err := event.Decode(inv.Payload)
 		if err != nil {
 			return nil, failure("BadRequest", err)
 		}
+		timer, isTimer := e.(event.Timer)
+		command, due, err := s.backupCommand(ctx, e)
+		if err != nil {
+			if isTimer { // Nobody reads the answer of a timer.
+				s.tellOfFailure(ctx, inv, fmt.Sprintf("the timer %s asks for what cannot be understood", timer.Name), err)
+			}
+			return nil, failure("BadRequest", err)
+		}
+		command.DryRun = command.DryRun || slices.Contains(inv.Flags, FlagDryRun)
 		workspaces, err := s.workspaces(ctx, command.Workspaces)
 		if err != nil {
+			if !command.DryRun {
+				s.tellOfFailure(ctx, inv, "nothing is backed up", err)
+			}
 			return nil, failure("BackupFailed", err)
+		}
+		j := job{session: s, inv: inv, command: command, due: due}
+		var handed []handover
+		if isTimer && inv.Platform == runtime.FunctionGraph && len(workspaces) > 1 && command.Verify == "" && !command.DryRun {
+			handed = j.handOver(ctx, workspaces)
 		}
 		answer := backupAnswer{Backups: []backup.Result{}}
 		var failures []string
-		for _, w := range workspaces {
-			run := s.backUp
-			if command.Verify != "" {
-				run = s.verify
+		for i, w := range workspaces {
+			var h handover
+			if handed != nil {
+				h = handed[i]
 			}
-			res, err := run(ctx, inv, w, command, due)
+			res, err := j.do(ctx, w, h)
 			answer.Backups = append(answer.Backups, res)
 			if err != nil {
 				failures = append(failures, fmt.Sprintf("workspace %s: %v", w.ID, err))
@@ -73,26 +97,22 @@ func Backup(options Options) runtime.Handler {
 	}
 }
 
-// overall is COMPLETE if every backup is, FAILED if every one failed, else PARTIAL.
+// overall is what every workspace's status is; RUNNING if what is not RUNNING is COMPLETE; and else PARTIAL.
 func overall(backups []backup.Result) vault.Status {
-	all := func(want vault.Status) bool {
-		return !slices.ContainsFunc(backups, func(b backup.Result) bool { return b.Status != want })
+	all := func(wanted ...vault.Status) bool {
+		return !slices.ContainsFunc(backups, func(b backup.Result) bool { return !slices.Contains(wanted, b.Status) })
 	}
 	switch {
-	case all(vault.Complete):
-		return vault.Complete
-	case all(vault.Failed):
-		return vault.Failed
+	case all(backups[0].Status):
+		return backups[0].Status
+	case all(vault.Complete, statusRunning):
+		return statusRunning
 	}
 	return vault.Partial
 }
 
 // backupCommand reads the command in the event, and the moment that the nightly run was due; that is zero for a backup by hand.
-func (s *session) backupCommand(ctx context.Context, inv runtime.Invocation) (command backupCommand, due time.Time, err error) {
-	e, err := event.Decode(inv.Payload)
-	if err != nil {
-		return command, due, err
-	}
+func (s *session) backupCommand(ctx context.Context, e event.Event) (command backupCommand, due time.Time, err error) {
 	switch e := e.(type) {
 	case event.Timer:
 		text := bytes.TrimSpace([]byte(e.UserEvent))
@@ -141,8 +161,8 @@ func readBackupCommand(data []byte) (backupCommand, error) {
 	if problem := folderProblem(c.Folder); problem != "" {
 		faults = append(faults, doc.FaultAt("folder", fmt.Sprintf("%q %s: want a folder below the location, like before-upgrade", c.Folder, problem)))
 	}
-	if c.Verify != "" && !vault.IsFolderName(c.Verify) {
-		faults = append(faults, doc.FaultAt("verify", fmt.Sprintf("%q: want the name of a backup, like 2026-11-22 or 2026-11-22T153000", c.Verify)))
+	if c.Verify != "" && c.Verify != verifyLatest && !vault.IsFolderName(c.Verify) {
+		faults = append(faults, doc.FaultAt("verify", fmt.Sprintf("%q: want the name of a backup, like 2026-11-22 or 2026-11-22T153000, or latest", c.Verify)))
 	}
 	if err := faults.Err(); err != nil {
 		return backupCommand{}, err
@@ -161,7 +181,7 @@ func folderProblem(folder string) string {
 			return "has a segment that is no name"
 		case vault.IsFolderName(segment):
 			return "lies in a backup"
-		case slices.Contains([]string{"restore-requests", "restores", "leases"}, segment):
+		case slices.Contains([]string{"restore-requests", "restores", "leases", "removed"}, segment):
 			return "is a folder of the functions' own"
 		case strings.ContainsFunc(segment, func(r rune) bool { return unicode.IsControl(r) || strings.ContainsRune(`\{}`, r) }):
 			return "has a character that no folder may have"
@@ -207,50 +227,6 @@ func (s *session) workspaces(ctx context.Context, ids []string) ([]vault.Workspa
 		return nil, fmt.Errorf("BACKUP_LOCATION holds %s, but several workspaces need {workspace} in it", s.config.Location)
 	}
 	return workspaces, nil
-}
-
-// backUp takes the backup of one workspace.
-func (s *session) backUp(ctx context.Context, inv runtime.Invocation, w vault.Workspace, command backupCommand, due time.Time) (backup.Result, error) {
-	v, err := s.vault(w.ID, command.Folder)
-	if err != nil {
-		return failed(w, err), err
-	}
-	name := vault.NightlyName(due)
-	if due.IsZero() {
-		now := s.options.Now().UTC()
-		if s.config.TimeZone != nil {
-			now = now.In(s.config.TimeZone)
-		}
-		name = vault.ByHandName(now)
-	}
-	before := s.factory.Calls()
-	res, err := backup.Run(ctx, s.factory.Workspace(w.ID), v, name, backup.Options{Workspace: w, ProjectID: s.config.ProjectID,
-		Region: s.config.Region, Tool: s.options.tool(), Now: s.options.Now, Lease: s.lease(inv)})
-	res.Calls = s.factory.Calls() - before
-	return res, err
-}
-
-// verify reads a backup against its manifest.
-func (s *session) verify(ctx context.Context, _ runtime.Invocation, w vault.Workspace, command backupCommand, _ time.Time) (backup.Result, error) {
-	v, err := s.vault(w.ID, command.Folder)
-	if err != nil {
-		return failed(w, err), err
-	}
-	started := s.options.Now()
-	res := failed(w, nil)
-	res.Path = v.Folder(command.Verify).Path()
-	b, err := v.Folder(command.Verify).Open(ctx)
-	if err == nil {
-		err = b.Verify(ctx)
-	}
-	res.DurationMS = s.options.Now().Sub(started).Milliseconds()
-	if err != nil {
-		res.Message = err.Error()
-		return res, err
-	}
-	res.Status, res.Counts, res.Drift = vault.Complete, b.Manifest.Counts, b.Manifest.Drift
-	res.Message = fmt.Sprintf("verified: %d assets are what the manifest says, no object more and none less", len(b.Manifest.Assets))
-	return res, nil
 }
 
 func failed(w vault.Workspace, err error) backup.Result {

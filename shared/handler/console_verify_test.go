@@ -6,13 +6,18 @@ import (
 	"testing"
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/objectstore"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 func TestConsole_Verify(t *testing.T) {
 	t.Parallel()
 	type verification struct {
 		Name, Path, Status string
-		Faults             []string
+		Faults, Notes      []string
+		Chain              *struct {
+			Length int
+			Breaks []struct{ Folder, Kind, Message string }
+		}
 	}
 
 	t.Run("a_backup_that_is_as_its_manifest_says_is_verified", func(t *testing.T) {
@@ -21,8 +26,38 @@ func TestConsole_Verify(t *testing.T) {
 		b.backup("factory", "2026-11-22", nil)
 		a := b.send("POST", "/backups/2026-11-22/verify")
 		v := decodeConsole[verification](t, a, 200)
-		if v.Status != "VERIFIED" || v.Name != "2026-11-22" || !strings.Contains(a.Body, `"faults": []`) {
+		if v.Status != "VERIFIED" || v.Name != "2026-11-22" || !strings.Contains(a.Body, `"faults": []`) || !strings.Contains(a.Body, `"notes": []`) || !strings.Contains(a.Body, `"breaks": []`) {
 			t.Errorf("%s", a.Body)
+		}
+	})
+
+	t.Run("the_backups_before_it_are_followed", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.backup("factory", "2026-11-20", nil)
+		var before *vault.Previous
+		for _, name := range []string{"2026-11-21", "2026-11-22"} {
+			last, err := b.vault("factory").Before(t.Context(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before = &vault.Previous{Path: last.Folder().Path() + "manifest.json", SHA256: last.ManifestSHA256}
+			b.backup("factory", name, func(m *vault.Manifest) { m.Previous = before })
+		}
+		b.put("factory/2026-11-22/progress.json", "{}")
+		v := decodeConsole[verification](t, b.send("POST", "/backups/2026-11-22/verify"), 200)
+		if v.Status != "VERIFIED" || len(v.Faults) != 0 || len(v.Notes) != 1 || v.Chain == nil || v.Chain.Length != 2 {
+			t.Errorf("%+v", v)
+		}
+		b.remove("factory/2026-11-21/backup.json")
+		v = decodeConsole[verification](t, b.send("POST", "/backups/2026-11-22/verify"), 200)
+		if v.Status != "CHAIN_BROKEN" || len(v.Faults) != 0 || v.Chain == nil || len(v.Chain.Breaks) != 1 || v.Chain.Breaks[0].Kind != "vanished" || !strings.Contains(v.Chain.Breaks[0].Folder, "/2026-11-21/") {
+			t.Errorf("%+v", v)
+		}
+		b.remove("factory/2026-11-22/4_jobs/nightly.job")
+		v = decodeConsole[verification](t, b.send("POST", "/backups/2026-11-22/verify"), 200)
+		if v.Status != "DAMAGED" || v.Chain != nil {
+			t.Errorf("%+v", v)
 		}
 	})
 

@@ -215,13 +215,6 @@ func TestFunctions_NameEveryFaultOfTheirSettingsAndNoSecret(t *testing.T) {
 	if status, _, body := f.http("GET", "/restores", ""); status != http.StatusInternalServerError || !strings.Contains(body, "BACKUP_LOCATION") {
 		t.Errorf("%d %s", status, body)
 	}
-	for _, unbuilt := range []string{"BACKUP_KEEP=daily=3", "NOTIFY_TOPIC_URN=urn:smn:eu-de:1:alerts"} {
-		variable, value, _ := strings.Cut(unbuilt, "=")
-		_, err := f.invoke(handler.Backup(handler.Options{Lookup: f.Environment(map[string]string{variable: value})}), []byte(`{}`))
-		if err == nil || !strings.Contains(err.Error(), variable) {
-			t.Errorf("%s: %v", variable, err)
-		}
-	}
 }
 
 func TestBackup_AnswersForEveryWorkspace(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/lease"
 	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
+	"github.com/dataarts-backup/dataarts-backup/shared/signing"
 	"github.com/dataarts-backup/dataarts-backup/shared/store/obs"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
@@ -29,7 +30,7 @@ type Options struct {
 	Lookup  config.Lookup // the settings
 	Version string        // of the program, for manifests and the User-Agent
 	Now     func() time.Time
-	NewID   func() string // a text that no other restore has as its id
+	NewID   func() string // a text that no other restore or run has as its id
 
 	// Transports that all invocations share, so that connections outlive the clients.
 	FactoryTransport http.RoundTripper
@@ -61,10 +62,12 @@ func (o Options) tool() string { return "dataarts-backup/" + o.Version }
 
 // session is one invocation's settings and clients.
 type session struct {
-	options Options
-	config  *config.Config
-	factory *factory.Client
-	store   *obs.Client
+	options   Options
+	config    *config.Config
+	factory   *factory.Client
+	store     *obs.Client
+	keys      signing.Credentials // for the APIs of the project; none for the console
+	vaultKeys vault.Keys          // encrypt backups and read encrypted ones
 }
 
 // open reads the settings and makes the clients for one invocation. The context it returns logs at the configured level.
@@ -79,10 +82,11 @@ func (o Options) open(ctx context.Context, function config.Function, inv runtime
 }
 
 func (o Options) session(c *config.Config, inv runtime.Invocation, logger zerolog.Logger) (*session, error) {
-	if err := supported(c); err != nil {
-		return nil, err
-	}
 	s := &session{options: o, config: c}
+	var err error
+	if s.vaultKeys, err = vault.ParseKeys(c.Recipients, c.RestoreIdentity.Reveal()); err != nil {
+		return nil, fmt.Errorf("BACKUP_RECIPIENTS, RESTORE_IDENTITY: %w", err)
+	}
 	given := config.Credentials(inv.Credentials)
 	storeKeys, storeErr := c.StoreCredentials(given)
 	dataarts, err := c.DataArtsCredentials(given)
@@ -99,26 +103,12 @@ func (o Options) session(c *config.Config, inv runtime.Invocation, logger zerolo
 	if c.Function == config.Console {
 		return s, nil
 	}
+	s.keys = signing.Credentials(dataarts)
 	if s.factory, err = factory.New(factory.Options{Endpoint: c.Endpoint, V2Endpoint: c.V2Endpoint, ProjectID: c.ProjectID,
 		Credentials: factory.Credentials(dataarts), RateLimit: c.RateLimit, Transport: o.FactoryTransport, UserAgent: o.tool()}); err != nil {
 		return nil, fmt.Errorf("DATAARTS_ENDPOINT, DATAARTS_V2_ENDPOINT: %w", err)
 	}
 	return s, nil
-}
-
-// supported refuses settings that promise what this version does not do: an operator who asks for encryption must not get plain files.
-func supported(c *config.Config) error {
-	var faults []error
-	refuse := func(set bool, variable, what string) {
-		if set {
-			faults = append(faults, fmt.Errorf("%s is set, but this version does not %s yet; unset it to go on without", variable, what))
-		}
-	}
-	refuse(len(c.Recipients) > 0, "BACKUP_RECIPIENTS", "encrypt backups")
-	refuse(c.Keep != config.Keep{}, "BACKUP_KEEP", "delete old backups")
-	refuse(c.NotifyTopicURN != "", "NOTIFY_TOPIC_URN", "send notifications")
-	refuse(c.RestoreIdentity.IsSet(), "RESTORE_IDENTITY", "read encrypted backups")
-	return errors.Join(faults...)
 }
 
 // vault is the location of a workspace's backups; below is a folder below it, or empty.
@@ -127,7 +117,7 @@ func (s *session) vault(workspace, below string) (*vault.Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	return vault.New(s.store.Bucket(bucket), bucket, prefix+below), nil
+	return vault.New(s.store.Bucket(bucket), bucket, prefix+below).WithKeys(s.vaultKeys), nil
 }
 
 // lease is how runs of this function keep apart; owner is shown to those who wait.

@@ -15,6 +15,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -30,6 +31,9 @@ const (
 	FunctionGraph Platform = "functiongraph" // FunctionGraph of Huawei Cloud and Open Telekom Cloud, custom runtime
 	Stdin         Platform = "stdin"         // one event from standard input, for a laptop, a cron job and CI
 )
+
+// logLevelVariable holds the level of the log, which the settings know by this name, too.
+const logLevelVariable = "LOG_LEVEL"
 
 // Environment variables that tell the platforms apart.
 const (
@@ -55,6 +59,8 @@ type Invocation struct {
 	// Credentials are those of this invocation. On FunctionGraph they are the agency's temporary keys, which change between
 	// invocations: a client made of other keys must not be used again. Lambda and standard input give none here.
 	Credentials Credentials
+	// Flags are the flags on the command line, each one of Options.Flags. Only standard input has them.
+	Flags []string
 	// Async tells that nobody waits for the answer. Only FunctionGraph says so; false elsewhere.
 	Async bool
 }
@@ -71,10 +77,14 @@ type Handler func(ctx context.Context, inv Invocation) (answer any, err error)
 // Options are what Run takes from outside. The zero value of each field is the real thing.
 type Options struct {
 	Getenv func(string) string // os.Getenv. On Lambda, aws-lambda-go reads the process's environment all the same.
-	Stdin  io.Reader           // os.Stdin
-	Stdout io.Writer           // os.Stdout
-	Stderr io.Writer           // os.Stderr; used by the default Logger only
-	Logger *zerolog.Logger     // JSON lines with a time stamp on Stderr
+	// Args are the arguments of the command line, without the program; none. They count on standard input only, where one that is not
+	// among Flags is an error that names it, before anything is read.
+	Args   []string
+	Flags  []string        // the flags that the handler knows, e.g. --dry-run
+	Stdin  io.Reader       // os.Stdin
+	Stdout io.Writer       // os.Stdout
+	Stderr io.Writer       // os.Stderr; used by the default Logger only
+	Logger *zerolog.Logger // JSON lines with a time stamp on Stderr, from the level in LOG_LEVEL on
 
 	Now          func() time.Time                                 // time.Now
 	NewRequestID func() string                                    // a random UUID; used on standard input, where no platform gives an id
@@ -89,6 +99,7 @@ type Options struct {
 // returned an error. On Lambda a broken runtime API ends the process with code 1, which aws-lambda-go does by itself.
 func Run(ctx context.Context, h Handler, opts Options) int {
 	opts = opts.withDefaults()
+	limitMemory(opts.Getenv)
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// Once the first signal has been taken, the next one does what it does by default.
@@ -118,7 +129,7 @@ func (o Options) withDefaults() Options {
 		o.Stderr = os.Stderr
 	}
 	if o.Logger == nil {
-		logger := zerolog.New(o.Stderr).With().Timestamp().Logger()
+		logger := zerolog.New(o.Stderr).Level(logLevel(o.Getenv(logLevelVariable))).With().Timestamp().Logger()
 		o.Logger = &logger
 	}
 	if o.Now == nil {
@@ -134,6 +145,15 @@ func (o Options) withDefaults() Options {
 		o.Jitter = rand.Float64
 	}
 	return o
+}
+
+// logLevel reads a level by its name. What is none is reported by whoever reads the settings; here it stands for the default.
+func logLevel(name string) zerolog.Level {
+	level, err := zerolog.ParseLevel(strings.ToLower(strings.TrimSpace(name)))
+	if err != nil || level == zerolog.NoLevel {
+		return zerolog.InfoLevel
+	}
+	return level
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

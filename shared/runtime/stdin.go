@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 )
 
 // maxEvent is the size of the largest event that is read, in bytes: what FunctionGraph and Lambda both take for a synchronous
@@ -17,7 +19,12 @@ const maxEvent = 6 << 20
 func runStdin(ctx context.Context, i *invoker, opts Options) int {
 	inv := Invocation{Platform: Stdin, RequestID: opts.NewRequestID()}
 	var answer any
-	payload, err := readEvent(ctx, i, opts.Stdin)
+	var payload []byte
+	err := checkArguments(opts)
+	if err == nil {
+		inv.Flags = opts.Args
+		payload, err = readEvent(ctx, i, opts.Stdin)
+	}
 	if err == nil {
 		inv.Payload = payload
 		answer, err = i.call(ctx, inv)
@@ -45,6 +52,19 @@ func runStdin(ctx context.Context, i *invoker, opts Options) int {
 		return 1
 	}
 	return 0
+}
+
+// checkArguments refuses what a typing error or a hope has put on the command line: a run for real must not follow a mistyped --dry-run.
+func checkArguments(opts Options) error {
+	unknown := slices.DeleteFunc(slices.Clone(opts.Args), func(arg string) bool { return slices.Contains(opts.Flags, arg) })
+	if len(unknown) == 0 {
+		return nil
+	}
+	known := "there are none: the event comes from standard input"
+	if len(opts.Flags) > 0 {
+		known = "known is " + strings.Join(opts.Flags, ", ")
+	}
+	return fmt.Errorf("unknown arguments %q: %s", unknown, known)
 }
 
 // readEvent reads one event. It returns when ctx ends, even while a terminal or a pipe keeps the reading waiting.

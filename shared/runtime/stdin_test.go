@@ -95,6 +95,52 @@ func TestStdin(t *testing.T) {
 	}
 }
 
+func TestStdin_Arguments(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		args, flags []string
+		code        int
+		stdout      string
+	}{
+		"none":                            {nil, []string{"--dry-run"}, 0, "[]\n"},
+		"a_flag_reaches_the_handler":      {[]string{"--dry-run"}, []string{"--dry-run"}, 0, "[\"--dry-run\"]\n"},
+		"a_mistyped_one_starts_nothing":   {[]string{"--dry-run", "--dryrun"}, []string{"--dry-run"}, 1, `{"errorMessage":"unknown arguments [\"--dryrun\"]: known is --dry-run","errorType":"FunctionReturnError"}` + "\n"},
+		"where_there_are_none_any_is_one": {[]string{"x"}, nil, 1, `{"errorMessage":"unknown arguments [\"x\"]: there are none: the event comes from standard input","errorType":"FunctionReturnError"}` + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			silent := zerolog.Nop()
+			var stdout bytes.Buffer
+			code := runtime.Run(t.Context(), func(_ context.Context, inv runtime.Invocation) (any, error) {
+				return append([]string{}, inv.Flags...), nil
+			}, runtime.Options{Getenv: environment(), Args: test.args, Flags: test.flags, Stdin: strings.NewReader("{}"), Stdout: &stdout, Logger: &silent})
+			if code != test.code || stdout.String() != test.stdout {
+				t.Errorf("exit code %d and %s, want %d and %s", code, stdout.String(), test.code, test.stdout)
+			}
+		})
+	}
+}
+
+func TestRun_LogsFromTheLevelOn(t *testing.T) {
+	t.Parallel()
+	for level, want := range map[string]string{"": "info warn error", "debug": "debug info warn error", " WARN ": "warn error", "disabled": "", "loud": "info warn error"} {
+		var stderr bytes.Buffer
+		runtime.Run(t.Context(), func(ctx context.Context, _ runtime.Invocation) (any, error) {
+			for _, l := range []zerolog.Level{zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel} {
+				zerolog.Ctx(ctx).WithLevel(l).Send()
+			}
+			return nil, errors.New("the runtime's own line")
+		}, runtime.Options{Getenv: environment("LOG_LEVEL=" + level), Stdin: strings.NewReader("{}"), Stdout: io.Discard, Stderr: &stderr})
+		var got []string
+		for line := range strings.Lines(stderr.String()) {
+			got = append(got, strings.Split(line, `"`)[3])
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("LOG_LEVEL=%s logs %v, want %s", level, got, want)
+		}
+	}
+}
+
 func TestStdin_AnAnswerThatCannotBePrintedExits1(t *testing.T) {
 	t.Parallel()
 	silent := zerolog.Nop()

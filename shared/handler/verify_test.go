@@ -1,0 +1,87 @@
+package handler_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/localtest"
+	"github.com/dataarts-backup/dataarts-backup/shared/handler"
+)
+
+func TestBackup_Verify(t *testing.T) {
+	t.Parallel()
+	const location = localtest.Workspace + "/"
+	// nights takes two more backups after that of the 22nd.
+	nights := func(t *testing.T, f *functions) {
+		for i := 1; i <= 2; i++ {
+			if answer, err := f.invoke(f.backup, functiongraph.TimerEvent("nightly", midnight.AddDate(0, 0, i), "")); err != nil {
+				t.Fatal(answer, err)
+			}
+		}
+	}
+	drop := func(t *testing.T, f *functions, prefix string) {
+		keys, err := f.Objects.Keys(localtest.Bucket, location+prefix)
+		if err != nil || len(keys) == 0 {
+			t.Fatalf("%q %v", keys, err)
+		}
+		for _, key := range keys {
+			if err := f.Objects.DeleteObject(localtest.Bucket, key); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		payload []byte
+		change  func(*testing.T, *functions)
+		want    []string // in the answer
+		failure string   // in the error; empty: none
+	}{
+		"the_latest_by_a_timer": {functiongraph.TimerEvent("check", midnight, `{"verify":"latest"}`), nil,
+			[]string{`"status":"COMPLETE"`, location + `2026-11-24/"`, "no object more and none less", "the chain of 2 backups before it is whole"}, ""},
+		"one_by_its_name": {[]byte(`{"verify":"2026-11-23"}`), nil, []string{location + `2026-11-23/"`, "the chain of 1 backup before it is whole"}, ""},
+		"the_first":       {[]byte(`{"verify":"2026-11-22"}`), nil, []string{"the chain of 0 backups before it is whole"}, ""},
+		"with_what_a_run_left_behind": {[]byte(`{"verify":"latest"}`), func(t *testing.T, f *functions) {
+			if err := f.Objects.PutObject(localtest.Bucket, location+"2026-11-24/progress.json", []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		}, []string{`"status":"COMPLETE"`, "progress.json is there: a run left it behind, and it does no harm"}, ""},
+		"before_which_a_day_vanished": {[]byte(`{"verify":"latest"}`), func(t *testing.T, f *functions) { drop(t, f, "2026-11-22/") },
+			[]string{`"status":"FAILED","backups"`, `"counts":{"env":`}, "the backup itself is what its manifest says; but the chain of backups before it is broken: obs://dataarts-backup/" + location + "2026-11-22/ has vanished"},
+		"that_is_damaged": {[]byte(`{"verify":"latest"}`), func(t *testing.T, f *functions) { drop(t, f, "2026-11-24/1_env/") },
+			[]string{`"status":"FAILED"`, `"counts":{}`}, "1_env/env.json is not there"},
+		"the_latest_of_nothing": {[]byte(`{"verify":"latest","folder":"elsewhere"}`), nil, []string{`"status":"FAILED"`, location + `elsewhere/"`}, "there is no complete backup"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFunctions(t)
+			nights(t, f)
+			if c.change != nil {
+				c.change(t, f)
+			}
+			answer, err := f.invoke(f.backup, c.payload)
+			for _, want := range c.want {
+				if !strings.Contains(answer, want) {
+					t.Errorf("%s is not in %s", want, answer)
+				}
+			}
+			if (err != nil) != (c.failure != "") || err != nil && !strings.Contains(err.Error(), c.failure) {
+				t.Errorf("%v, want %q", err, c.failure)
+			}
+		})
+	}
+
+	t.Run("after_retention_removed_days_the_chain_is_whole", func(t *testing.T) {
+		t.Parallel()
+		f := newFunctions(t)
+		f.backup = handler.Backup(handler.Options{Lookup: f.Environment(map[string]string{"BACKUP_KEEP": "daily=1"})})
+		nights(t, f)
+		if keys, err := f.Objects.Keys(localtest.Bucket, location+"2026-11-22/"); err != nil || len(keys) != 0 {
+			t.Fatalf("%q %v", keys, err)
+		}
+		answer, err := f.invoke(f.backup, []byte(`{"verify":"latest"}`))
+		if err != nil || !strings.Contains(answer, "the chain of 2 backups before it is whole") {
+			t.Errorf("%s %v", answer, err)
+		}
+	})
+}
