@@ -14,8 +14,11 @@ import (
 var version = "dev"
 
 func main() {
+	lookup := config.Environment(os.LookupEnv)
 	os.Exit(runtime.Run(context.Background(), handler.Console(handler.Options{
-		Lookup:  config.Environment(os.LookupEnv),
+		Lookup:  lookup,
 		Version: version,
-	}), runtime.Options{}))
+	}), runtime.Options{
+		Getenv: func(name string) string { value, _ := lookup(name); return value },
+	}))
 }

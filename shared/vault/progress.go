@@ -52,7 +52,10 @@ func (w *Writer) Progress(ctx context.Context) ([]Stored, error) {
 		return nil, nil
 	}
 	text, _, err := store.ReadAll(ctx, w.folder.store, w.folder.prefix+progressName, maxDocument)
-	if err != nil && !errors.Is(err, store.ErrNotExist) {
+	switch {
+	case errors.Is(err, store.ErrNotExist):
+		return nil, nil
+	case err != nil:
 		return nil, fmt.Errorf("read %s%s: %w", w.folder.Path(), progressName, err)
 	}
 	var progress struct {
@@ -60,8 +63,8 @@ func (w *Writer) Progress(ctx context.Context) ([]Stored, error) {
 		Recipients    []string `json:"recipients"`
 		Assets        []Stored `json:"assets"`
 	}
-	if json.Unmarshal(text, &progress) != nil || progress.FormatVersion != FormatVersion || !w.folder.keys.fits(progress.Recipients) {
-		return nil, nil
+	if err := json.Unmarshal(text, &progress); err != nil || progress.FormatVersion != FormatVersion || !w.folder.keys.fits(progress.Recipients) {
+		return nil, nil //nolint:nilerr // what cannot be read is no progress
 	}
 	var kept []Stored
 	for _, a := range progress.Assets {
