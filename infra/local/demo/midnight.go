@@ -58,12 +58,12 @@ func (s *story) midnight(ctx context.Context) error {
 	if e := night.invocation.Result.FunctionError; e != nil {
 		return fmt.Errorf("the backup failed: %s", e.Message)
 	}
-	var got answer
-	if err := json.Unmarshal(night.invocation.Result.Payload, &got); err != nil {
-		return fmt.Errorf("the backup function's answer is not JSON: %w", err)
+	got, err := s.everyNight(ctx, night.invocation)
+	if err != nil {
+		return err
 	}
-	if got.Status != "COMPLETE" || len(got.Backups) != len(s.places) {
-		return fmt.Errorf("the backup is %s of %d workspaces, want COMPLETE of %d", got.Status, len(got.Backups), len(s.places))
+	if len(got.Backups) != len(s.places) {
+		return fmt.Errorf("%d workspaces were backed up, want %d", len(got.Backups), len(s.places))
 	}
 	for i, b := range got.Backups {
 		if want := "obs://" + local.Bucket + "/" + s.folder(s.places[i]); b.Path != want {
@@ -77,6 +77,34 @@ func (s *story) midnight(ctx context.Context) error {
 	}
 	s.t.done("both folders are committed: backup.json was written last, over a manifest of every byte")
 	return nil
+}
+
+// everyNight is what became of every workspace. The timer's invocation hands each of several to an invocation of its own, which answers for it.
+func (s *story) everyNight(ctx context.Context, timer functiongraph.AsyncInvocation) (answer, error) {
+	var got answer
+	if err := json.Unmarshal(timer.Result.Payload, &got); err != nil {
+		return got, fmt.Errorf("the backup function's answer is not JSON: %w", err)
+	}
+	if err := s.cloud.Backup.Wait(ctx); err != nil {
+		return got, fmt.Errorf("wait for the invocations of the workspaces: %w", err)
+	}
+	for i := range got.Backups {
+		b := &got.Backups[i]
+		for _, own := range s.cloud.Backup.AsyncInvocations() {
+			if own.RequestID == timer.RequestID || !strings.Contains(b.Message, own.RequestID) {
+				continue
+			}
+			var one answer
+			if err := json.Unmarshal(own.Result.Payload, &one); err != nil || len(one.Backups) != 1 {
+				return got, fmt.Errorf("the answer for workspace %s (%v): %s", b.Workspace, err, own.Result.Payload)
+			}
+			*b = one.Backups[0]
+		}
+		if b.Status != "COMPLETE" {
+			return got, fmt.Errorf("the backup of workspace %s is %s: %s", b.Workspace, b.Status, b.Message)
+		}
+	}
+	return got, nil
 }
 
 // shown is how many files of a folder the tree shows.
