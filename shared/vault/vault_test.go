@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -218,6 +219,43 @@ func TestCommit_RefusesACopiedFileOfAnotherSize(t *testing.T) {
 	err = w.Commit(t.Context(), &vault.Manifest{FormatVersion: 1, BackupDate: "2026-11-22", Status: vault.Complete, Assets: []vault.Asset{stored}}, nil)
 	if !errors.Is(err, store.ErrDamaged) || s.object("nightly/2026-11-22/backup.json") != "" {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestCommit_LeavesNoMoreInALargeFolderThanTheManifestDescribes(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	for _, leftover := range []string{"progress.json", "4_jobs/old.job", "2_resources/a/b.resource"} {
+		s.put("nightly/2026-11-22/"+leftover, "left by a run that was killed")
+	}
+	w, err := s.vault.Folder("2026-11-22").Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &vault.Manifest{FormatVersion: 1, BackupDate: "2026-11-22", Status: vault.Complete}
+	for i := range 1100 {
+		stored, err := w.Put(t.Context(), asset.Ref{Kind: asset.Scripts, Name: fmt.Sprint("s", i), Directory: "/"}, []byte(sql))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Assets = append(m.Assets, stored)
+	}
+	if err := w.Commit(t.Context(), m, nil); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := s.Objects.Keys(localtest.Bucket, "")
+	if err != nil || len(keys) != 1102 {
+		t.Errorf("%d objects, %v", len(keys), err)
+	}
+}
+
+func TestCommit_AsksForAnObjectThatAListingDoesNotShowYet(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.Objects.LateListings(100, 0)
+	s.write("2026-11-22", noon, vault.Complete)
+	if _, err := s.vault.Folder("2026-11-22").Open(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

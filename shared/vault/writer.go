@@ -169,11 +169,8 @@ func (w *Writer) settle(ctx context.Context, m *Manifest) error {
 			}
 		}
 	}
-	var mu sync.Mutex
 	var extra []string
 	visit := func(info store.Info) error {
-		mu.Lock()
-		defer mu.Unlock()
 		key := strings.TrimPrefix(info.Key, w.folder.prefix)
 		object, ok := want[key]
 		switch {
@@ -185,20 +182,7 @@ func (w *Writer) settle(ctx context.Context, m *Manifest) error {
 		}
 		return nil
 	}
-	// A listing gives a thousand objects at a time, one page after the other: the kinds are listed side by side.
-	listings, listCtx := errgroup.WithContext(ctx)
-	listings.Go(func() error {
-		return w.folder.store.List(listCtx, w.folder.prefix, "/", func(info store.Info) error {
-			if strings.HasSuffix(info.Key, "/") { // a kind's folder
-				return nil
-			}
-			return visit(info)
-		})
-	})
-	for _, kind := range asset.Kinds() {
-		listings.Go(func() error { return w.folder.store.List(listCtx, w.folder.prefix+kind.Folder()+"/", "", visit) })
-	}
-	if err := listings.Wait(); err != nil {
+	if err := w.folder.listAll(ctx, len(want) > listPage, visit); err != nil {
 		return fmt.Errorf("check %s before the commit: %w", w.folder.Path(), err)
 	}
 	group, lookCtx := errgroup.WithContext(ctx)
@@ -215,6 +199,36 @@ func (w *Writer) settle(ctx context.Context, m *Manifest) error {
 		}
 	}
 	return nil
+}
+
+// listPage is how many objects a store lists with one call.
+const listPage = 1000
+
+// listAll calls fn for every object of the folder. The pages of a listing come one after the other, so in a large folder the kinds are listed side by
+// side.
+func (f *Folder) listAll(ctx context.Context, large bool, fn func(store.Info) error) error {
+	if !large {
+		return f.store.List(ctx, f.prefix, "", fn)
+	}
+	var mu sync.Mutex
+	one := func(info store.Info) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return fn(info)
+	}
+	listings, ctx := errgroup.WithContext(ctx)
+	listings.Go(func() error {
+		return f.store.List(ctx, f.prefix, "/", func(info store.Info) error {
+			if strings.HasSuffix(info.Key, "/") { // a kind's folder
+				return nil
+			}
+			return one(info)
+		})
+	})
+	for _, kind := range asset.Kinds() {
+		listings.Go(func() error { return f.store.List(ctx, f.prefix+kind.Folder()+"/", "", one) })
+	}
+	return listings.Wait()
 }
 
 // looks is how many objects are asked for at the same time when the listing did not show them as they must be.
