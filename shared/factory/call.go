@@ -202,16 +202,22 @@ func (c *Client) attempt(ctx context.Context, q *call, number int) (f *failure, 
 
 // judge completes a failure by what its answer's status and headers say.
 func (c *Client) judge(q *call, f *failure, header http.Header, wave, attempt int) {
-	f.pause = max(signing.RetryAfter(header.Get("Retry-After"), c.options.Now()), c.backoff(attempt))
+	asked := signing.RetryAfter(header.Get("Retry-After"), c.options.Now())
+	f.pause = max(asked, c.backoff(attempt))
 	switch status := f.err.StatusCode; {
 	case errors.Is(f.err, ErrThrottled):
 		// The gateway refuses before anything reaches the service.
-		f.outcome, f.paused = notApplied, true
-		q.service.pacer.throttled(wave, f.pause)
+		f.outcome = notApplied
 	case status == http.StatusRequestTimeout || status >= 500:
 		// Also 503 with Retry-After: a gateway says it too when the service broke off half-way, so it is no proof that
 		// nothing was applied.
 		f.outcome = lost
+	default:
+		return
+	}
+	if asked > 0 || f.outcome == notApplied {
+		f.paused = true
+		q.service.pacer.throttled(wave, f.pause)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -129,6 +130,38 @@ func TestClient_Paces(t *testing.T) {
 		wait.Wait()
 		if client.Calls() != int64(len(c.service.Calls())) || client.Calls() > 100 {
 			t.Errorf("%d calls for 40 answers", client.Calls())
+		}
+	})
+
+	t.Run("at half of the rate after a 429, and after any answer with Retry-After", func(t *testing.T) {
+		t.Parallel()
+		for name, test := range map[string]struct {
+			fault *dataarts.Fault
+			want  time.Duration // between two calls
+		}{
+			"429":                  {&dataarts.Fault{Status: 429}, 200 * time.Millisecond},
+			"429 with Retry-After": {&dataarts.Fault{Status: 429, Header: http.Header{"Retry-After": {"3"}}}, 200 * time.Millisecond},
+			"503 with Retry-After": {&dataarts.Fault{Status: 503, Header: http.Header{"Retry-After": {"3"}}}, 200 * time.Millisecond},
+			"503":                  {&dataarts.Fault{Status: 503}, 100 * time.Millisecond},
+		} {
+			c := newCloud(t, dataarts.Switches{})
+			c.put(t, asset.Scripts, script("a"))
+			c.fail(dataarts.ShowScript, test.fault)
+			clk := newClock()
+			o := c.options
+			o.RateLimit, o.Now, o.Sleep = 10, clk.Now, clk.Sleep
+			w := newClient(t, o).Workspace("ws-1")
+			get := func() time.Time {
+				if _, err := w.Get(t.Context(), ref(asset.Scripts, "a"), ""); err != nil {
+					t.Fatal(err)
+				}
+				return clk.Now()
+			}
+			get()
+			first := get()
+			if between := get().Sub(first); between < test.want || between > test.want*11/10 {
+				t.Errorf("%s: %s between two calls, want %s", name, between, test.want)
+			}
 		}
 	})
 
