@@ -107,6 +107,7 @@ func TestRun_ReadsManyAssetsWithOneCall(t *testing.T) {
 // TestRun_LosesNothingWhateverListsAndExportsLeaveOut turns on what a service may do to the answers that hold many assets.
 func TestRun_LosesNothingWhateverListsAndExportsLeaveOut(t *testing.T) {
 	t.Parallel()
+	const realTime = 11 // jobs whose list rows have no time of the last change: they are read once more in the end, by an export or one by one
 	for name, c := range map[string]struct {
 		switches    dataarts.Switches
 		jobs        [2]int // at least and at most so many of 220 are read one by one
@@ -125,7 +126,7 @@ func TestRun_LosesNothingWhateverListsAndExportsLeaveOut(t *testing.T) {
 		"flat archives":                   {dataarts.Switches{ExportLayout: dataarts.ExportFlat}, [2]int{1, 12}, [2]int{1, 12}, 4, false},
 		"archives in archives":            {dataarts.Switches{ExportLayout: dataarts.ExportNested}, [2]int{220, 232}, [2]int{1, 12}, 4, false},
 		"archives with other names":       {dataarts.Switches{ExportLayout: dataarts.ExportOdd}, [2]int{1, 12}, [2]int{1, 12}, 4, false},
-		"real-time jobs are not exported": {dataarts.Switches{ExportBatchOnly: true}, [2]int{11, 30}, [2]int{1, 12}, 24, false},
+		"real-time jobs are not exported": {dataarts.Switches{ExportBatchOnly: true}, [2]int{11, 30}, [2]int{1, 12}, 40, false},
 		"another job's definition":        {dataarts.Switches{ExportForeign: true}, [2]int{3, 24}, [2]int{1, 12}, 4, false},
 		"a field of all jobs":             {dataarts.Switches{ExportOmits: []string{"basicConfig.customFields"}}, [2]int{220, 232}, [2]int{1, 12}, 12, false},
 		"a field of one node type":        {dataarts.Switches{ExportOmits: []string{"nodes[Shell].pollingInterval"}}, [2]int{73, 90}, [2]int{1, 12}, 12, false},
@@ -147,13 +148,13 @@ func TestRun_LosesNothingWhateverListsAndExportsLeaveOut(t *testing.T) {
 			}
 			n.whole(day)
 			calls := n.DataArts.CallCounts()
-			if got := calls[dataarts.ShowJob]; got < c.jobs[0] || got > c.jobs[1] {
+			if got := calls[dataarts.ShowJob]; got < c.jobs[0] || got > c.jobs[1]+realTime {
 				t.Errorf("%d jobs were read one by one, want %v", got, c.jobs)
 			}
 			if got := calls[dataarts.ShowScript]; got < c.scripts[0] || got > c.scripts[1] {
 				t.Errorf("%d scripts were read one by one, want %v", got, c.scripts)
 			}
-			if got := calls[dataarts.ExportJobList]; got > c.exports {
+			if got := calls[dataarts.ExportJobList]; got > c.exports+1 {
 				t.Errorf("%d exports, want %d at most", got, c.exports)
 			}
 			if len(res.Drift) > 0 && !c.moreListing {
@@ -191,7 +192,7 @@ func TestRun_ThatSeesItsTimeEndKeepsWhatItHasAndIsContinued(t *testing.T) {
 	}
 	n.whole(day)
 	calls := n.DataArts.CallCounts()
-	if got := calls[dataarts.ShowJob] + calls[dataarts.ShowScript]; got > 300-interrupted.Stored+10 {
+	if got := calls[dataarts.ShowJob] + calls[dataarts.ShowScript]; got > 300-interrupted.Stored+20 { // real-time jobs are read twice
 		t.Errorf("%d assets were read again, and %d of 300 were stored", got, interrupted.Stored)
 	}
 	if n.has("backups/2026-11-22/progress.json") {

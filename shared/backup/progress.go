@@ -17,7 +17,8 @@ const saveEvery = 30 * time.Second
 
 // note is what progress.json says of an asset for the run that goes on: the list row that it was read for, and what a commit needs.
 type progressNote struct {
-	Fingerprint string          `json:"fingerprint"`
+	Fingerprint string          `json:"fingerprint"` // of the row
+	Hash        string          `json:"hash"`        // of the definition
 	Bindings    []asset.Binding `json:"bindings,omitempty"`
 }
 
@@ -30,17 +31,36 @@ func (t *taking) begin(ctx context.Context) error {
 	for _, a := range kept {
 		t.resumed[a.Asset.Ref().Identity()] = a
 	}
-	t.continued = len(kept) > 0
+	t.marked = len(kept) > 0
 	return nil
 }
 
 // mark makes the folder one that is under way, before the first asset is stored in it.
 func (t *taking) mark(ctx context.Context) error {
-	t.marking.Do(func() {
-		if !t.continued {
-			t.marked = t.writer.SaveProgress(ctx, nil)
-		}
-	})
+	if t.isMarked() {
+		return nil
+	}
+	select {
+	case t.marking <- struct{}{}:
+		defer func() { <-t.marking }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if t.isMarked() { // by the one before
+		return nil
+	}
+	if err := t.writer.SaveProgress(ctx, nil); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.marked = true
+	t.mu.Unlock()
+	return nil
+}
+
+func (t *taking) isMarked() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	return t.marked
 }
 
@@ -58,6 +78,9 @@ func (t *taking) resume(id asset.Ref, e *entry, now row) {
 	}
 	t.writer.Keep(stored)
 	e.stored, e.bindings, e.done, e.proved = stored.Asset, note.Bindings, true, true
+	if hash, err := hex.DecodeString(note.Hash); err == nil && len(hash) == len(e.hash) {
+		e.hash = [len(e.hash)]byte(hash)
+	}
 }
 
 // saveNow saves the progress if that is due.
@@ -87,7 +110,7 @@ func (t *taking) save(ctx context.Context) error {
 		if !e.done || !e.proved || id.Kind == asset.Env {
 			continue
 		}
-		note, err := json.Marshal(progressNote{Fingerprint: hex.EncodeToString(e.row.fingerprint[:]), Bindings: e.bindings})
+		note, err := json.Marshal(progressNote{Fingerprint: hex.EncodeToString(e.row.fingerprint[:]), Hash: hex.EncodeToString(e.hash[:]), Bindings: e.bindings})
 		failed = errors.Join(failed, err)
 		assets = append(assets, vault.Stored{Asset: e.stored, ETags: t.writer.ETags(e.stored), Note: note})
 	}

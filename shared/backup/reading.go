@@ -3,6 +3,7 @@ package backup
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -96,9 +97,12 @@ func (r *reading) end() error {
 func (r *reading) take(e *entry, row factory.Row) error {
 	kind := e.row.ref.Kind
 	r.t.mu.Lock()
-	r.took = true
+	r.took = r.took || !e.again
+	// What was read by itself before is read so again: to be compared, and because its class may be one that is not believed.
+	known := e.version > 0 && !e.bulk
 	r.t.mu.Unlock()
 	switch {
+	case known:
 	case kind == asset.Jobs && r.t.trust.exports():
 		return r.wait("export "+row.JobType, e)
 	case kind != asset.Jobs && r.t.trust.believes(classes(kind, row.Raw)) && whole(kind, row.Raw):
@@ -234,14 +238,14 @@ func (r *reading) store(e *entry, definition []byte, bulk bool) error {
 	if err := r.memory.Acquire(r.ctx, size); err != nil {
 		return err
 	}
+	version, row, same := r.came(e, definition, bulk)
+	if same {
+		r.memory.Release(size)
+		return nil
+	}
 	if bulk {
 		r.t.trust.offer(e, definition)
 	}
-	r.t.mu.Lock()
-	e.bulk, e.proved, e.writing, e.done = bulk, !bulk, true, false
-	e.version++
-	version, row := e.version, e.row
-	r.t.mu.Unlock()
 	err := r.run(r.writes, &r.stored, func() error {
 		defer r.memory.Release(size)
 		return r.t.store(r.ctx, e, version, row, definition)
@@ -250,6 +254,24 @@ func (r *reading) store(e *entry, definition []byte, bulk bool) error {
 		r.memory.Release(size)
 	}
 	return err
+}
+
+// came notes a definition that was read. One that was read again is the same most of the time, and is stored already then; else the asset has changed.
+func (r *reading) came(e *entry, definition []byte, bulk bool) (version int, row row, same bool) {
+	hash := sha256.Sum256(asset.Stored(e.row.ref.Kind, definition))
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	if e.again {
+		e.again = false
+		if e.hash == hash {
+			return 0, row, true
+		}
+		r.took = true
+		r.t.drifted(e.row.ref, "changed")
+	}
+	e.bulk, e.proved, e.writing, e.done, e.hash = bulk, !bulk, true, false, hash
+	e.version++
+	return e.version, e.row, false
 }
 
 // whole tells whether a list row looks like a definition, as far as that can be seen without another one: the fields that a create call

@@ -34,9 +34,7 @@ type taking struct {
 	trust  *trust
 	work   *work
 
-	continued bool // there is progress of an earlier run
-	marking   sync.Once
-	marked    error
+	marking chan struct{} // taken while the folder is being marked
 
 	mu          sync.Mutex                     // guards what follows while kinds are listed and read side by side
 	assets      map[asset.Ref]*entry           // by identity
@@ -50,6 +48,8 @@ type taking struct {
 	drift       map[asset.Ref]vault.Drift
 	saved       time.Time // when the progress was saved last
 	saving      bool
+	marked      bool                        // the folder holds progress.json
+	busy        map[asset.Ref]chan struct{} // assets whose objects are being written; closed when that ends
 }
 
 // entry is one asset that a listing has shown.
@@ -57,15 +57,16 @@ type entry struct {
 	row      row
 	stored   vault.Asset
 	bindings []asset.Binding
-	err      error      // why the definition is not stored
-	done     bool       // stored as it was at row
-	tried    int        // in how many rounds reading it failed
-	writing  bool       // the definition is read and waits to be stored
-	version  int        // counts the definitions that were read: only the last one is stored
-	object   sync.Mutex // held while the asset's objects are written
-	listed   int        // the last round that listed it
-	bulk     bool       // the definition came with others, from a listing or an export
-	proved   bool       // it came by a call of its own, or the samples of its class were as they should be
+	err      error             // why the definition is not stored
+	done     bool              // stored as it was at row
+	tried    int               // in how many rounds reading it failed
+	writing  bool              // the definition is read and waits to be stored
+	version  int               // counts the definitions that were read: only the last one is stored
+	listed   int               // the last round that listed it
+	bulk     bool              // the definition came with others, from a listing or an export
+	proved   bool              // it came by a call of its own, or the samples of its class were as they should be
+	hash     [sha256.Size]byte // of the definition as it was read last
+	again    bool              // it is read again because its list row cannot tell whether it has changed
 }
 
 // row is what is kept of a listed row.
@@ -83,7 +84,8 @@ func listed() []asset.Kind { return []asset.Kind{asset.Resources, asset.Scripts,
 
 func newTaking(source Workspace, writer *vault.Writer, opts Options, seed string) *taking {
 	return &taking{source: source, writer: writer, opts: opts, trust: newTrust(seed), assets: map[asset.Ref]*entry{},
-		resumed: map[asset.Ref]vault.Stored{}, seen: map[asset.Kind]bool{}, drift: map[asset.Ref]vault.Drift{}, saved: opts.Now()}
+		resumed: map[asset.Ref]vault.Stored{}, seen: map[asset.Kind]bool{}, drift: map[asset.Ref]vault.Drift{}, saved: opts.Now(),
+		marking: make(chan struct{}, 1), busy: map[asset.Ref]chan struct{}{}}
 }
 
 // take reads and stores everything, and leaves enough of the time that ctx has to keep what is stored when that time ends first.
@@ -155,15 +157,57 @@ func (t *taking) round(ctx context.Context, number int) (took bool, err error) {
 	if !slices.Contains(failures, nil) {
 		return false, fmt.Errorf("nothing could be listed: %w", errors.Join(failures...))
 	}
+	if err := t.confirmGone(r, number); err != nil {
+		return false, err
+	}
+	return r.took, t.check()
+}
+
+// confirmGone asks for every asset that the last listing does not show. One that is gone is left out, and one that is there was lost by the listing: a
+// row that moves from a page that is still to be read to one that was read already shows nowhere, while another that was deleted makes up the
+// total.
+func (t *taking) confirmGone(r *reading, round int) error {
 	t.mu.Lock()
+	var gone []*entry
 	for ref, e := range t.assets {
-		if ref.Kind != asset.Env && e.listed != number {
-			t.drifted(e.row.ref, "vanished")
-			delete(t.assets, ref)
+		if ref.Kind != asset.Env && e.listed != round {
+			gone = append(gone, e)
 		}
 	}
 	t.mu.Unlock()
-	return r.took, t.check()
+	for _, e := range gone {
+		err := r.run(r.calls, &r.reads, func() error {
+			definition, err := t.source.Get(r.ctx, e.row.ref, e.row.id)
+			if err := fatal(r.ctx, err); err != nil {
+				return err
+			}
+			t.mu.Lock()
+			vanished := err != nil && !passing(err)
+			if vanished {
+				t.drifted(e.row.ref, "vanished")
+				delete(t.assets, e.row.ref.Identity())
+			} else {
+				e.listed, r.took = round, true
+			}
+			bulk := e.bulk
+			e.again = !vanished && !bulk && (e.done || e.writing)
+			t.mu.Unlock()
+			if err != nil || bulk { // What came in bulk is held against its row by the next listing.
+				return nil //nolint:nilerr // the listing has said it, or the next one will
+			}
+			return r.store(e, definition, false)
+		})
+		if err != nil {
+			break // the group has the reason
+		}
+	}
+	return r.end()
+}
+
+// passing tells whether a failure says nothing about the asset: the service did not answer, or not for itself.
+func passing(err error) bool {
+	var e *factory.Error
+	return errors.As(err, &e) && (e.StatusCode >= 500 || e.StatusCode == 0 && e.Attempts > 0)
 }
 
 // settled tells whether the last listing met every kind at rest: a row that moved between two pages while they were read may have been missed.
@@ -273,10 +317,17 @@ func (t *taking) note(r factory.Row, round int) *entry {
 		e.version++ // what is being stored is out of date
 	}
 	e.row, e.listed = now, round
-	if e.done || e.writing || e.tried >= attempts {
+	switch {
+	case e.tried >= attempts:
 		return nil
+	case !e.done && !e.writing:
+		return e
+	case round > 0 && known && now.modified.IsZero() && (r.Ref.Kind == asset.Jobs || !e.bulk):
+		// The definition did not come from the row, and the row has no time of the last change, as those of real-time jobs.
+		e.again = true
+		return e
 	}
-	return e
+	return nil
 }
 
 func (t *taking) drifted(ref asset.Ref, change string) {
@@ -307,7 +358,7 @@ func fingerprint(raw []byte) [sha256.Size]byte {
 func (t *taking) failed(ctx context.Context, e *entry, err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e.err = err
+	e.err, e.again = err, false
 	e.tried++
 	return fatal(ctx, err)
 }
@@ -315,14 +366,11 @@ func (t *taking) failed(ctx context.Context, e *entry, err error) error {
 // store keeps a definition that was read for a list row, unless another one has been read since. An error means that the store does not work, and
 // ends the run.
 func (t *taking) store(ctx context.Context, e *entry, version int, r row, definition []byte) error {
-	e.object.Lock()
-	defer e.object.Unlock()
-	t.mu.Lock()
-	outdated := e.version != version
-	t.mu.Unlock()
-	if outdated {
-		return nil
+	outdated, end, err := t.turn(ctx, e, version)
+	if outdated || err != nil {
+		return err
 	}
+	defer end()
 	stored, bindings, err := t.put(ctx, r, definition)
 	t.mu.Lock()
 	if e.version == version {
@@ -341,6 +389,36 @@ func (t *taking) store(ctx context.Context, e *entry, version int, r row, defini
 		return err
 	}
 	return t.saveNow(ctx)
+}
+
+// turn waits until no other definition of the asset is being written. It tells whether this one is out of date then.
+func (t *taking) turn(ctx context.Context, e *entry, version int) (outdated bool, end func(), err error) {
+	for {
+		t.mu.Lock()
+		id := e.row.ref.Identity()
+		before := t.busy[id]
+		if before == nil {
+			if e.version != version {
+				t.mu.Unlock()
+				return true, nil, nil
+			}
+			mine := make(chan struct{})
+			t.busy[id] = mine
+			t.mu.Unlock()
+			return false, func() {
+				t.mu.Lock()
+				delete(t.busy, id)
+				t.mu.Unlock()
+				close(mine)
+			}, nil
+		}
+		t.mu.Unlock()
+		select {
+		case <-before:
+		case <-ctx.Done():
+			return false, nil, ctx.Err()
+		}
+	}
 }
 
 // storeError is an error of the store, rather than of an asset.

@@ -211,13 +211,10 @@ func features(kind asset.Kind, definition []byte) []string {
 	return all
 }
 
-// check holds the samples of this round against single calls, and reads everything by single calls that can no longer be believed.
+// check holds the samples of this round against single calls, and reads everything by single calls that cannot be believed.
 func (t *taking) check() error {
 	for {
 		samples := t.trust.take()
-		if len(samples) == 0 {
-			break
-		}
 		r := t.newReading()
 		for _, s := range samples {
 			if err := r.run(r.calls, &r.reads, func() error { return t.checkOne(r, s) }); err != nil {
@@ -227,11 +224,15 @@ func (t *taking) check() error {
 		if err := r.end(); err != nil {
 			return err
 		}
-		if !t.doubtUnproved(samples) {
-			continue
+		var again []*entry
+		if t.doubtUnproved(samples) {
+			t.work.stored.Wait() // what is not stored yet does not show its classes
+			again = t.unbelieved()
 		}
-		t.work.stored.Wait() // what is not stored yet does not show its classes
-		for batch := range slices.Chunk(t.unbelieved(), together) {
+		if len(samples) == 0 && len(again) == 0 {
+			break
+		}
+		for batch := range slices.Chunk(again, together) {
 			r.read(single, batch)
 		}
 		if err := r.end(); err != nil {

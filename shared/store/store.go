@@ -76,8 +76,21 @@ type Store interface {
 	Bucket(name string) Store
 }
 
-// ReadAll gets a whole object of at most limit bytes.
+// readTries is how often ReadAll reads an object whose body breaks off.
+const readTries = 3
+
+// ReadAll gets a whole object of at most limit bytes. A body that breaks off is read again.
 func ReadAll(ctx context.Context, s Store, key string, limit int64) ([]byte, Info, error) {
+	for try := 1; ; try++ {
+		data, info, err := readOnce(ctx, s, key, limit)
+		var broken *ReadError
+		if err == nil || !errors.As(err, &broken) || errors.Is(err, errTooLarge) || try == readTries || ctx.Err() != nil {
+			return data, info, err
+		}
+	}
+}
+
+func readOnce(ctx context.Context, s Store, key string, limit int64) ([]byte, Info, error) {
 	body, info, err := s.Get(ctx, key)
 	if err != nil {
 		return nil, Info{}, err
@@ -88,10 +101,12 @@ func ReadAll(ctx context.Context, s Store, key string, limit int64) ([]byte, Inf
 		return nil, Info{}, &ReadError{Key: key, Err: err}
 	}
 	if int64(len(data)) > limit {
-		return nil, Info{}, &ReadError{Key: key, Err: errors.New("object is larger than it may be")}
+		return nil, Info{}, &ReadError{Key: key, Err: errTooLarge}
 	}
 	return data, info, nil
 }
+
+var errTooLarge = errors.New("object is larger than it may be")
 
 // ReadError is a failure while an object's body was read.
 type ReadError struct {

@@ -1,13 +1,16 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"crypto/md5" //nolint:gosec // the store's ETag is an MD5; it tells unchanged objects, it proves nothing
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -139,17 +142,41 @@ func (w *Writer) Commit(ctx context.Context, m *Manifest, ready func(context.Con
 	return w.put(ctx, documentName, text, ready)
 }
 
+// put writes manifest.json or backup.json. When the answer was lost, what is in the store decides. When the write has failed, the manifest goes: it must
+// not stand in a folder whose backup is not as it says. Errors of ready leave everything as it is: another run may be at work.
 func (w *Writer) put(ctx context.Context, name string, text []byte, ready func(context.Context) error) error {
 	if ready != nil {
 		if err := ready(ctx); err != nil {
 			return fmt.Errorf("write %s%s: %w", w.folder.Path(), name, err)
 		}
 	}
-	if _, err := w.folder.store.Put(ctx, w.folder.prefix+name, text, store.Condition{}); err != nil {
-		return fmt.Errorf("write %s%s: %w", w.folder.Path(), name, err)
+	_, err := w.folder.store.Put(ctx, w.folder.prefix+name, text, store.Condition{})
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("write %s%s: %w", w.folder.Path(), name, err)
+	if name == progressName {
+		return err
+	}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLook)
+	defer cancel()
+	stored, _, readErr := store.ReadAll(after, w.folder.store, w.folder.prefix+name, maxDocument)
+	switch {
+	case readErr == nil && bytes.Equal(stored, text):
+		return nil
+	case readErr != nil && !errors.Is(readErr, store.ErrNotExist):
+		return errors.Join(err, fmt.Errorf("whether it is there is unknown: %w", readErr)) // then its manifest has to stay
+	case ready != nil && ready(after) != nil:
+		return err
+	}
+	if deleteErr := w.folder.store.Delete(after, w.folder.prefix+manifestName); deleteErr != nil {
+		return errors.Join(err, fmt.Errorf("remove the manifest again: %w", deleteErr))
+	}
+	return err
 }
+
+// lastLook is how long a write whose answer was lost is looked for, when the time of the run may be over.
+const lastLook = 10 * time.Second
 
 // wanted is an object as it must be.
 type wanted struct {
@@ -160,12 +187,12 @@ type wanted struct {
 // settle makes the folder hold what the manifest says, no less and no more. Where a listing says something else, the object itself is asked: some
 // stores list late.
 func (w *Writer) settle(ctx context.Context, m *Manifest) error {
-	want := map[string]wanted{}
+	want, described := map[string]wanted{}, map[string]bool{}
 	for _, a := range m.Assets {
-		want[a.Key] = wanted{a.Size, a.SHA256}
+		want[a.Key], described[a.Key] = wanted{a.Size, a.SHA256}, true
 		for _, f := range a.Files {
 			if f.Key != "" {
-				want[f.Key] = wanted{f.Size, f.SHA256}
+				want[f.Key], described[f.Key] = wanted{f.Size, f.SHA256}, true
 			}
 		}
 	}
@@ -177,7 +204,7 @@ func (w *Writer) settle(ctx context.Context, m *Manifest) error {
 		case ok && object.size == info.Size && (w.written[key] == "" || w.written[key] == info.ETag):
 			delete(want, key)
 		case ok:
-		case isAssetKey(key), key == progressName && m.Status == Complete:
+		case isAssetKey(key):
 			extra = append(extra, info.Key)
 		}
 		return nil
@@ -193,7 +220,18 @@ func (w *Writer) settle(ctx context.Context, m *Manifest) error {
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("check %s before the commit: %w", w.folder.Path(), err)
 	}
+	// A listing that is late does not show everything: what is known to have been there is removed by name.
+	if m.Status == Complete {
+		extra = append(extra, w.folder.prefix+progressName)
+	}
+	for key := range w.written {
+		if !described[key] {
+			extra = append(extra, w.folder.assetKey(key))
+		}
+	}
 	if len(extra) > 0 {
+		slices.Sort(extra)
+		extra = slices.Compact(extra)
 		if err := w.folder.store.Delete(ctx, extra...); err != nil {
 			return fmt.Errorf("remove leftovers in %s: %w", w.folder.Path(), err)
 		}

@@ -95,8 +95,11 @@ func (s *story) everyNight(ctx context.Context, timer functiongraph.AsyncInvocat
 				continue
 			}
 			var one answer
-			if err := json.Unmarshal(own.Result.Payload, &one); err != nil || len(one.Backups) != 1 {
-				return got, fmt.Errorf("the answer for workspace %s (%v): %s", b.Workspace, err, own.Result.Payload)
+			if err := json.Unmarshal(own.Result.Payload, &one); err != nil {
+				return got, fmt.Errorf("the answer for workspace %s is not JSON: %w", b.Workspace, err)
+			}
+			if len(one.Backups) != 1 {
+				return got, fmt.Errorf("the answer for workspace %s has %d backups", b.Workspace, len(one.Backups))
 			}
 			*b = one.Backups[0]
 		}

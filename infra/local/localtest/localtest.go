@@ -3,8 +3,10 @@
 package localtest
 
 import (
+	"context"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/dataarts"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
@@ -36,8 +38,25 @@ type Cloud struct {
 	V1, V2, StoreURL string // base URLs
 }
 
+// Options change how the clients of a cloud reach it.
+type Options struct {
+	// Pipes connects them by pipes inside the process instead of sockets, so that the cloud can live in a bubble of testing/synctest: there, back-off,
+	// pauses, slow answers, leases and the deadlines of contexts pass in no time. V1, V2 and StoreURL are then of no use.
+	Pipes bool
+	// PageSize is the page size of listings, so that few assets make many pages; 0 is the client's own.
+	PageSize int
+	// Sleep replaces the pauses of the store's client between attempts; nil is real ones. See obs.Options.
+	Sleep func(context.Context, time.Duration) error
+}
+
 // New starts a cloud that ends with the test.
 func New(t *testing.T) *Cloud {
+	t.Helper()
+	return NewWith(t, Options{})
+}
+
+// NewWith is New with options.
+func NewWith(t *testing.T, opts Options) *Cloud {
 	t.Helper()
 	keys := &iam.Keyring{}
 	keys.Add(iam.Credentials{AccessKey: AccessKey, SecretKey: SecretKey})
@@ -50,20 +69,28 @@ func New(t *testing.T) *Cloud {
 	if err := c.Objects.CreateBucket(Bucket); err != nil {
 		t.Fatal(err)
 	}
-	v1, v2, objects := httptest.NewServer(c.DataArts.V1()), httptest.NewServer(c.DataArts.V2()), httptest.NewServer(c.Objects)
-	t.Cleanup(func() { v1.Close(); v2.Close(); objects.Close() })
-	c.V1, c.V2, c.StoreURL = v1.URL, v2.URL, objects.URL
+	client := factory.Options{ProjectID: ProjectID, RateLimit: 100_000, PageSize: opts.PageSize,
+		Credentials: factory.Credentials{AccessKey: AccessKey, SecretKey: SecretKey}}
+	storeClient := obs.Options{AccessKey: AccessKey, SecretKey: SecretKey, Sleep: opts.Sleep}
+	if opts.Pipes {
+		c.V1, c.V2, c.StoreURL = "http://"+v1Host, "http://"+v2Host, "http://127.0.0.1"
+		client.Transport = byHost{v1Host: piped(t, c.DataArts.V1()), v2Host: piped(t, c.DataArts.V2())}
+		storeClient.Transport = piped(t, c.Objects)
+	} else {
+		v1, v2, objects := httptest.NewServer(c.DataArts.V1()), httptest.NewServer(c.DataArts.V2()), httptest.NewServer(c.Objects)
+		t.Cleanup(func() { v1.Close(); v2.Close(); objects.Close() })
+		c.V1, c.V2, c.StoreURL = v1.URL, v2.URL, objects.URL
+	}
+	client.Endpoint, client.V2Endpoint, storeClient.Endpoint = c.V1, c.V2, c.StoreURL
 	var err error
-	c.Factory, err = factory.New(factory.Options{Endpoint: v1.URL, V2Endpoint: v2.URL, ProjectID: ProjectID, RateLimit: 100_000,
-		Credentials: factory.Credentials{AccessKey: AccessKey, SecretKey: SecretKey}})
+	if c.Factory, err = factory.New(client); err != nil {
+		t.Fatal(err)
+	}
+	objects, err := obs.New(storeClient)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := obs.New(obs.Options{Endpoint: objects.URL, AccessKey: AccessKey, SecretKey: SecretKey})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Store = client.Bucket(Bucket)
+	c.Store = objects.Bucket(Bucket)
 	return c
 }
 

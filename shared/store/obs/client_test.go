@@ -26,9 +26,25 @@ func TestBucket_Get(t *testing.T) {
 		w := newWorld(t)
 		w.put(t, "k", make([]byte, 1000))
 		w.failFirst("GetObject", 1, objectstore.Fault{Truncate: true, TruncateAt: 999})
-		_, _, err := store.ReadAll(t.Context(), w.bucket, "k", 1<<20)
-		if !errors.Is(err, io.ErrUnexpectedEOF) {
+		body, _, err := w.bucket.Get(t.Context(), "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Close()
+		if _, err := io.ReadAll(body); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("error %v, want io.ErrUnexpectedEOF", err)
+		}
+	})
+	t.Run("which_reading_it_whole_tries_again_a_few_times", func(t *testing.T) {
+		t.Parallel()
+		for fails, ok := range map[int]bool{1: true, 2: true, 3: false} {
+			w := newWorld(t)
+			w.put(t, "k", make([]byte, 1000))
+			w.failFirst("GetObject", fails, objectstore.Fault{Truncate: true, TruncateAt: 999})
+			data, _, err := store.ReadAll(t.Context(), w.bucket, "k", 1<<20)
+			if ok && (err != nil || len(data) != 1000) || !ok && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("after %d: %d bytes, %v", fails, len(data), err)
+			}
 		}
 	})
 	t.Run("so_is_one_whose_transport_does_not_notice", func(t *testing.T) {
