@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -121,6 +122,10 @@ func run(ctx context.Context, source Workspace, v *vault.Vault, folder *vault.Fo
 	}
 	w.Previous(previous)
 	t := newTaking(source, w, opts, opts.Workspace.ID+"/"+folder.Name)
+	if previous != nil {
+		t.hadVariables = previous.Manifest.Counts[asset.Env]
+		t.trust.remember(previous.Manifest, started)
+	}
 	if err := t.take(ctx); err != nil {
 		return lost(ctx, err)
 	}
@@ -139,7 +144,7 @@ func run(ctx context.Context, source Workspace, v *vault.Vault, folder *vault.Fo
 	if m.Status != vault.Complete {
 		return &Incomplete{Missing: m.Missing}
 	}
-	res.Message = summary(m)
+	res.Message = summary(m, previous)
 	return nil
 }
 
@@ -167,28 +172,58 @@ func existing(ctx context.Context, folder *vault.Folder, workspace vault.Workspa
 		return false, fmt.Errorf("%s holds a backup of workspace %s: give every workspace a location of its own", folder.Path(), other)
 	}
 	res.Status, res.Counts, res.Drift, res.Missing = vault.Complete, b.Manifest.Counts, b.Manifest.Drift, b.Manifest.Missing
-	res.Message = "the backup of this date is complete already: " + summary(b.Manifest)
+	res.Message = "the backup of this date is complete already: " + summary(b.Manifest, nil)
 	return true, nil
 }
 
-func summary(m *vault.Manifest) string {
-	s := fmt.Sprintf("%d jobs, %d scripts, %d resources, %d environment variables",
-		m.Counts[asset.Jobs], m.Counts[asset.Scripts], m.Counts[asset.Resources], m.Counts[asset.Env])
+// summary is what a backup holds, in words, and which files it does not have. previous is the backup before, or nil.
+func summary(m *vault.Manifest, previous *vault.Backup) string {
+	var counts []string
+	for _, kind := range []asset.Kind{asset.Jobs, asset.Scripts, asset.Resources, asset.Env} {
+		counts = append(counts, kind.Count(m.Counts[kind]))
+	}
+	s := strings.Join(counts, ", ")
 	for _, u := range m.Unsupported {
 		s += fmt.Sprintf("; no %s: %s", u.Kind.Singular(), u.Reason)
 	}
-	uncopied := 0
-	for _, a := range m.Assets {
-		for _, f := range a.Files {
-			if f.Key == "" {
-				uncopied++
+	const most = 5
+	switch files := uncopied(m, previous); {
+	case len(files) == 1:
+		s += "; warning: 1 file that resources point to is not copied: " + files[0]
+	case len(files) > most:
+		s += fmt.Sprintf("; warning: %d files that resources point to are not copied: %s, and %d more (see the manifest)", len(files), strings.Join(files[:most], ", "), len(files)-most)
+	case len(files) > 1:
+		s += fmt.Sprintf("; warning: %d files that resources point to are not copied: %s", len(files), strings.Join(files, ", "))
+	}
+	return s
+}
+
+// uncopied names the files that resources point to and that are not copied, with the reasons. Those of which the backup before has a copy come first: they
+// have vanished since.
+func uncopied(m *vault.Manifest, previous *vault.Backup) []string {
+	copied := map[string]bool{}
+	if previous != nil {
+		for _, a := range previous.Manifest.Assets {
+			for _, f := range a.Files {
+				copied[f.Location] = copied[f.Location] || f.Key != ""
 			}
 		}
 	}
-	if uncopied > 0 {
-		s += fmt.Sprintf("; warning: %d files that resources point to are not copied (see the manifest)", uncopied)
+	var vanished, others []string
+	named := map[string]bool{}
+	for _, a := range m.Assets {
+		for _, f := range a.Files {
+			switch {
+			case f.Key != "" || named[f.Location]:
+			case copied[f.Location]:
+				vanished = append(vanished, fmt.Sprintf("%s (%s; the copy of %s is the last one)", f.Location, f.Reason, previous.Folder().Name))
+			default:
+				others = append(others, fmt.Sprintf("%s (%s)", f.Location, f.Reason))
+			}
+			named[f.Location] = true
+		}
 	}
-	return s
+	return append(vanished, others...)
 }
 
 // Incomplete is the error of a backup that is PARTIAL.
@@ -200,15 +235,17 @@ func (e *Incomplete) Error() string {
 		n += max(1, m.Count)
 	}
 	first := e.Missing[0]
-	what := first.Kind.Singular()
+	what, verb := string(first.Kind), "are"
 	switch {
+	case first.Kind == asset.Env:
+		what = first.Kind.Singular()
 	case first.Name != "":
-		what = asset.Ref{Kind: first.Kind, Name: first.Name, Directory: first.Directory}.String()
-	case first.Kind != asset.Env:
-		what = string(first.Kind)
+		what, verb = asset.Ref{Kind: first.Kind, Name: first.Name, Directory: first.Directory}.String(), "is"
+	case first.Count == 1:
+		what, verb = first.Kind.Count(1), "is"
 	}
 	if n == 1 {
-		return fmt.Sprintf("the backup is PARTIAL: %s is missing: %s", what, first.Reason)
+		return fmt.Sprintf("the backup is PARTIAL: %s %s missing: %s", what, verb, first.Reason)
 	}
 	return fmt.Sprintf("the backup is PARTIAL: %d assets are missing, the first is %s: %s", n, what, first.Reason)
 }

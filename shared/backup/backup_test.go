@@ -305,7 +305,7 @@ func TestRun_CopiesTheFilesOfResources(t *testing.T) {
 		t.Fatal(err)
 	}
 	res, err := n.run(day)
-	if err != nil || !strings.Contains(res.Message, "2 files that resources point to are not copied") {
+	if want := "2 files that resources point to are not copied: obs://libs/gone.jar (there is no such object in the object service of the backups), hdfs://ns/x.jar (not an object on OBS)"; err != nil || !strings.HasSuffix(res.Message, want) {
 		t.Fatalf("%+v %v", res, err)
 	}
 	files := n.open(day).Manifest.Assets[1].Files
@@ -318,6 +318,53 @@ func TestRun_CopiesTheFilesOfResources(t *testing.T) {
 	}
 	if err := n.open(day).Verify(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRun_NamesTheFilesThatVanishedSinceTheBackupBefore(t *testing.T) {
+	t.Parallel()
+	n := newNight(t)
+	if err := n.Objects.CreateBucket("libs"); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Objects.PutObject("libs", "z.jar", []byte("jar")); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Handle(localtest.Workspace).Put(dataarts.Resources, []byte(`{"name":"udf","type":"jar","directory":"/","location":"obs://libs/z.jar",`+
+		`"dependFiles":["obs://libs/1","obs://libs/2","obs://libs/3","obs://libs/4","obs://libs/5","obs://libs/6"]}`)); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := n.run("2026-11-21"); err != nil || !strings.Contains(res.Message, "1 resource,") || !strings.Contains(res.Message, "6 files that") {
+		t.Fatalf("%+v %v", res, err)
+	}
+	if err := n.Objects.DeleteObject("libs", "z.jar"); err != nil {
+		t.Fatal(err)
+	}
+	res, err := n.run(day)
+	if err != nil || !strings.Contains(res.Message, "; warning: 7 files that resources point to are not copied: obs://libs/z.jar (there is no such object in the object service of the backups; the copy of 2026-11-21 is the last one), obs://libs/1 (") ||
+		!strings.HasSuffix(res.Message, ", and 2 more (see the manifest)") {
+		t.Errorf("%+v %v", res, err)
+	}
+	if again, err := n.run(day); err != nil || !strings.Contains(again.Message, "obs://libs/z.jar") {
+		t.Errorf("the same date again: %+v %v", again, err)
+	}
+}
+
+func TestIncomplete_SaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		want    string
+		missing []vault.Missing
+	}{
+		{"environment variables are missing: forbidden", []vault.Missing{{Kind: asset.Env, Name: asset.EnvName, Reason: "forbidden"}}},
+		{`job "a" is missing: broken`, []vault.Missing{{Kind: asset.Jobs, Name: "a", Reason: "broken"}}},
+		{"1 script is missing: short", []vault.Missing{{Kind: asset.Scripts, Count: 1, Reason: "short"}}},
+		{"scripts are missing: could not be listed", []vault.Missing{{Kind: asset.Scripts, Reason: "could not be listed"}}},
+		{`3 assets are missing, the first is job "a": broken`, []vault.Missing{{Kind: asset.Jobs, Name: "a", Reason: "broken"}, {Kind: asset.Scripts, Count: 2, Reason: "short"}}},
+	} {
+		if got := (&backup.Incomplete{Missing: c.missing}).Error(); got != "the backup is PARTIAL: "+c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
 	}
 }
 

@@ -258,7 +258,7 @@ func rows() []row {
 			f := answering(func(body string) string { return totals.ReplaceAllString(body, `"total":1`) })
 			f.opts = localtest.Options{PageSize: 4}
 			return f
-		}(), cells{listing: {complete, complete}},
+		}(), cells{listing: {complete, partial}},
 			map[string]string{getting: noList, exporting: noList, putting: noList, looking: noList, describing: noList, committing: noList}},
 		{"stale reads", fault{service: func(*drill, *http.Request) *dataarts.Fault { return nil }, before: func(d *drill) {
 			// The service serves the old definitions until it has served some reads: those of the first listings and a few more.

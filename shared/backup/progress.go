@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
@@ -15,11 +17,33 @@ import (
 // saveEvery is how long a run works at most without saving what it has, so that a run that is killed has little to do again.
 const saveEvery = 30 * time.Second
 
-// note is what progress.json says of an asset for the run that goes on: the list row that it was read for, and what a commit needs.
+// progressNote is what progress.json says of an asset for the run that goes on: which state of it is stored, and what a commit needs. Where backups are
+// encrypted there are no hashes, because they would prove a guess at a script: then the time of the last change has to tell.
 type progressNote struct {
-	Fingerprint string          `json:"fingerprint"` // of the row
-	Hash        string          `json:"hash"`        // of the definition
+	Fingerprint string          `json:"fingerprint,omitempty"` // of the row
+	Hash        string          `json:"hash,omitempty"`        // of the definition
+	Modified    *time.Time      `json:"modified,omitempty"`
 	Bindings    []asset.Binding `json:"bindings,omitempty"`
+}
+
+func (t *taking) progressNote(e *entry) progressNote {
+	n := progressNote{Bindings: e.bindings}
+	switch {
+	case !t.writer.Encrypts():
+		n.Fingerprint, n.Hash = hex.EncodeToString(e.row.fingerprint[:]), hex.EncodeToString(e.hash[:])
+	case !e.row.modified.IsZero():
+		modified := e.row.modified
+		n.Modified = &modified
+	}
+	return n
+}
+
+// of tells whether what is stored is the state that a row shows.
+func (n progressNote) of(now row) bool {
+	if n.Fingerprint != "" {
+		return n.Fingerprint == hex.EncodeToString(now.fingerprint[:])
+	}
+	return n.Modified != nil && n.Modified.Equal(now.modified)
 }
 
 // begin takes over what an earlier run for the same folder has stored.
@@ -73,7 +97,7 @@ func (t *taking) resume(id asset.Ref, e *entry, now row) {
 	}
 	delete(t.resumed, id)
 	var note progressNote
-	if json.Unmarshal(stored.Note, &note) != nil || note.Fingerprint != hex.EncodeToString(now.fingerprint[:]) {
+	if json.Unmarshal(stored.Note, &note) != nil || !note.of(now) {
 		return
 	}
 	t.writer.Keep(stored)
@@ -84,20 +108,26 @@ func (t *taking) resume(id asset.Ref, e *entry, now row) {
 }
 
 // saveNow saves the progress if that is due.
-func (t *taking) saveNow(ctx context.Context) error {
+func (t *taking) saveNow(ctx context.Context) {
 	t.mu.Lock()
 	now := t.opts.Now()
-	if t.saving || now.Sub(t.saved) < saveEvery {
-		t.mu.Unlock()
-		return nil
-	}
-	t.saving = true
+	due := !t.saving && now.Sub(t.saved) >= saveEvery
+	t.saving = t.saving || due
 	t.mu.Unlock()
-	err := t.save(ctx)
+	if !due {
+		return
+	}
+	t.keep(ctx)
 	t.mu.Lock()
 	t.saving, t.saved = false, now
 	t.mu.Unlock()
-	return err
+}
+
+// keep saves the progress. A backup does not fail because that failed: it only cannot be continued.
+func (t *taking) keep(ctx context.Context) {
+	if err := t.save(ctx); err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Str("operation", "backup").Msg("the progress could not be saved; a run that goes on has to read more again")
+	}
 }
 
 // save saves what is stored and need not be read again. A definition that came in bulk counts only when the samples were checked; reading it again
@@ -110,7 +140,7 @@ func (t *taking) save(ctx context.Context) error {
 		if !e.done || !e.proved || id.Kind == asset.Env {
 			continue
 		}
-		note, err := json.Marshal(progressNote{Fingerprint: hex.EncodeToString(e.row.fingerprint[:]), Hash: hex.EncodeToString(e.hash[:]), Bindings: e.bindings})
+		note, err := json.Marshal(t.progressNote(e))
 		failed = errors.Join(failed, err)
 		assets = append(assets, vault.Stored{Asset: e.stored, ETags: t.writer.ETags(e.stored), Note: note})
 	}

@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"slices"
+	"fmt"
+	"net/http"
+	"runtime/debug"
 	"sync"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
@@ -23,27 +26,31 @@ const (
 	storing = 4
 	// inMemory bounds the bytes of definitions that wait for being written.
 	inMemory = 20 << 20
+	// exporting is how many exports are under way at the same time. Each may take the memory of two archives.
+	exporting = 4
 	// together is how many assets are waited for before they are read: as many as one export takes.
 	together = factory.MaxExport
 	// exportTries is how often one hundred of jobs is exported in smaller parts after the service refused it, before each is read by itself.
 	exportTries = 16
-	// exportFaults is after how many exports that brought nothing the rest of a run is read job by job, unless one worked.
+	// exportFaults is after how many batches in a row that brought nothing the rest of a run is read job by job.
 	exportFaults = 3
 )
 
 // work is what runs side by side in a run. It ends with its first error.
 type work struct {
-	ctx    context.Context
-	group  *errgroup.Group
-	calls  chan struct{} // a place for each call to the service but listings
-	writes chan struct{} // a place for each write
-	memory *semaphore.Weighted
-	stored sync.WaitGroup // definitions that are being stored
+	ctx     context.Context
+	group   *errgroup.Group
+	calls   chan struct{} // a place for each call to the service but listings and exports
+	exports chan struct{} // a place for each export, which may be large
+	writes  chan struct{} // a place for each write
+	memory  *semaphore.Weighted
+	stored  sync.WaitGroup // definitions that are being stored
 }
 
 func newWork(ctx context.Context, concurrency int) *work {
 	group, ctx := errgroup.WithContext(ctx)
-	return &work{ctx: ctx, group: group, memory: semaphore.NewWeighted(inMemory), calls: make(chan struct{}, concurrency), writes: make(chan struct{}, storing*concurrency)}
+	return &work{ctx: ctx, group: group, memory: semaphore.NewWeighted(inMemory), calls: make(chan struct{}, concurrency),
+		exports: make(chan struct{}, exporting), writes: make(chan struct{}, storing*concurrency)}
 }
 
 // run runs fn when there is a place for it, and counts it in. It returns when it has begun.
@@ -65,8 +72,19 @@ func (w *work) start(count *sync.WaitGroup, fn func() error) {
 	count.Add(1)
 	w.group.Go(func() error {
 		defer count.Done()
-		return fn()
+		return guarded(w.ctx, fn)
 	})
+}
+
+// guarded runs fn and makes a panic in it an error: it must not end the process, in which other workspaces wait. The stack goes to the log.
+func guarded(ctx context.Context, fn func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			zerolog.Ctx(ctx).Error().Str("operation", "backup").Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("the run panicked")
+			err = fmt.Errorf("a fault of this program: %v", v)
+		}
+	}()
+	return fn()
 }
 
 // reading is one round of reading. The listings go on while what they have shown is read, and that while what was read is stored; storing goes on
@@ -103,16 +121,16 @@ func (r *reading) take(e *entry, row factory.Row) error {
 	r.t.mu.Unlock()
 	switch {
 	case known:
-	case kind == asset.Jobs && r.t.trust.exports():
-		return r.wait("export "+row.JobType, e)
+	case kind == asset.Jobs && r.t.trust.exports(row.JobType):
+		return r.wait(row.JobType, e)
 	case kind != asset.Jobs && r.t.trust.believes(classes(kind, row.Raw)) && whole(kind, row.Raw):
 		return r.store(e, bytes.Clone(row.Raw), true)
 	}
 	return r.wait(single, e)
 }
 
-// single is the key of the assets that are read one by one.
-const single = "single"
+// single is the way of the assets that are read one by one; the other ways are exports, by job type.
+const single = "one by one"
 
 // wait lets an asset wait until there are enough for a batch.
 func (r *reading) wait(how string, e *entry) error {
@@ -149,7 +167,7 @@ func (r *reading) read(how string, batch []*entry) {
 		if how == single {
 			return r.getAll(batch)
 		}
-		return r.exportAll(batch)
+		return r.exportAll(how, batch)
 	})
 }
 
@@ -171,31 +189,28 @@ func (r *reading) getAll(batch []*entry) error {
 }
 
 // exportAll reads jobs together, and those that an export does not bring one by one.
-func (r *reading) exportAll(batch []*entry) error {
-	left := slices.Clone(batch)
-	done := make(chan error, 1)
-	err := r.run(r.calls, &r.reads, func() error {
-		tries := exportTries
-		rest, err := r.export(batch, &tries)
-		left = rest
-		done <- err
-		return err
-	})
+func (r *reading) exportAll(how string, batch []*entry) error {
+	select {
+	case r.exports <- struct{}{}:
+	case <-r.ctx.Done():
+		return r.ctx.Err()
+	}
+	tries := exportTries
+	left, err := r.export(how, batch, &tries)
+	<-r.exports
 	if err != nil {
 		return err
-	}
-	if err := <-done; err != nil {
-		return nil //nolint:nilerr // the group has it already
 	}
 	return r.getAll(left)
 }
 
 // export exports jobs and returns those that it did not bring. When the service refuses them all, because one is gone or together they are too
 // large, it tries the halves.
-func (r *reading) export(batch []*entry, tries *int) (left []*entry, err error) {
-	if *tries == 0 || !r.t.trust.exports() {
+func (r *reading) export(how string, batch []*entry, tries *int) (left []*entry, err error) {
+	if *tries == 0 || !r.t.trust.exports(how) {
 		return batch, nil
 	}
+	whole := *tries == exportTries
 	*tries--
 	names, byName := make([]string, len(batch)), make(map[string]*entry, len(batch))
 	for i, e := range batch {
@@ -203,31 +218,42 @@ func (r *reading) export(batch []*entry, tries *int) (left []*entry, err error) 
 	}
 	err = r.t.source.Export(r.ctx, names, func(name string, definition json.RawMessage) error {
 		e := byName[name]
+		if !wholeJob(e, definition) {
+			return nil
+		}
 		delete(byName, name)
 		return r.store(e, definition, true)
 	})
-	r.t.trust.exported(err, len(byName) < len(batch))
 	var refused *factory.Error
 	switch {
 	case err == nil:
 	case fatal(r.ctx, err) != nil:
 		return nil, err
-	case errors.As(err, &refused):
-		if halves := len(batch) / 2; halves > 0 && refused.StatusCode != 404 {
-			first, err := r.export(batch[:halves], tries)
-			if err != nil {
-				return nil, err
-			}
-			second, err := r.export(batch[halves:], tries)
-			return append(first, second...), err
-		}
-	default:
+	case !errors.As(err, &refused):
 		return nil, err
+	case len(batch) > 1 && (refused.StatusCode/100 == 4 && refused.StatusCode != http.StatusNotFound || errors.Is(err, factory.ErrTooLarge)):
+		half := len(batch) / 2
+		first, err := r.export(how, batch[:half], tries)
+		if err != nil {
+			return nil, err
+		}
+		second, err := r.export(how, batch[half:], tries)
+		if err != nil {
+			return nil, err
+		}
+		left = append(first, second...)
+		if whole {
+			r.t.trust.exported(how, refused, len(left) < len(batch))
+		}
+		return left, nil
 	}
 	for _, e := range batch {
 		if byName[e.row.ref.Name] != nil {
 			left = append(left, e)
 		}
+	}
+	if whole {
+		r.t.trust.exported(how, err, len(left) < len(batch))
 	}
 	return left, nil
 }
@@ -275,16 +301,31 @@ func (r *reading) came(e *entry, definition []byte, bulk bool) (version int, row
 }
 
 // whole tells whether a list row looks like a definition, as far as that can be seen without another one: the fields that a create call
-// asks for are there.
+// asks for are there, and hold something.
 func whole(kind asset.Kind, row []byte) bool {
-	want := []string{"name", "type", "content"}
+	want := []string{"type", "content"}
 	if kind == asset.Resources {
-		want = []string{"name", "type", "location"}
+		want = []string{"type", "location"}
 	}
 	for _, name := range want {
-		if _, ok := rawjson.Lookup(row, name); !ok {
+		if rawjson.StringAt(row, name) == "" {
 			return false
 		}
 	}
 	return true
+}
+
+// wholeJob tells whether an exported definition looks like the job's: it has nodes, and lies where the job's list row says, if it says that.
+func wholeJob(e *entry, definition []byte) bool {
+	nodes, ok := rawjson.Path(definition, "nodes")
+	if !ok {
+		return false
+	}
+	some := false
+	for range rawjson.Elements(nodes) {
+		some = true
+		break
+	}
+	listed := e.row.ref.Directory
+	return some && (listed == "/" || asset.CleanDirectory(rawjson.StringAt(definition, "directory")) == listed)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -36,20 +37,21 @@ type taking struct {
 
 	marking chan struct{} // taken while the folder is being marked
 
-	mu          sync.Mutex                     // guards what follows while kinds are listed and read side by side
-	assets      map[asset.Ref]*entry           // by identity
-	resumed     map[asset.Ref]vault.Stored     // what an earlier run has stored and no listing has shown yet
-	totals      map[asset.Kind]factory.Listing // of the last listing
-	seen        map[asset.Kind]bool            // kinds that were listed whole at least once
-	env         []byte
-	envCount    int
-	unsupported []vault.Unsupported
-	unlisted    []vault.Missing // kinds that could not be listed
-	drift       map[asset.Ref]vault.Drift
-	saved       time.Time // when the progress was saved last
-	saving      bool
-	marked      bool                        // the folder holds progress.json
-	busy        map[asset.Ref]chan struct{} // assets whose objects are being written; closed when that ends
+	mu           sync.Mutex                     // guards what follows while kinds are listed and read side by side
+	assets       map[asset.Ref]*entry           // by identity
+	resumed      map[asset.Ref]vault.Stored     // what an earlier run has stored and no listing has shown yet
+	totals       map[asset.Kind]factory.Listing // of the last listing
+	seen         map[asset.Kind]bool            // kinds that were listed whole at least once
+	env          []byte
+	envCount     int
+	hadVariables int // of the backup before this one
+	unsupported  []vault.Unsupported
+	unlisted     []vault.Missing // kinds that could not be listed
+	drift        map[asset.Ref]vault.Drift
+	saved        time.Time // when the progress was saved last
+	saving       bool
+	marked       bool                        // the folder holds progress.json
+	busy         map[asset.Ref]chan struct{} // assets whose objects are being written; closed when that ends
 }
 
 // entry is one asset that a listing has shown.
@@ -93,11 +95,14 @@ func (t *taking) take(ctx context.Context) error {
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
+	end, limited := ctx.Deadline()
+	left := end.Sub(t.opts.Now())
 	work, cancel := context.WithCancel(ctx)
-	if deadline, ok := ctx.Deadline(); ok {
-		work, cancel = context.WithDeadline(ctx, deadline.Add(-reserve(deadline.Sub(t.opts.Now()))))
-	}
 	defer cancel()
+	if limited {
+		work, cancel = context.WithDeadline(work, end.Add(-reserve(left)))
+		defer cancel()
+	}
 	t.work = newWork(work, t.opts.Concurrency)
 	err := t.read(t.work.ctx)
 	if waitErr := t.work.group.Wait(); err == nil || waitErr != nil {
@@ -109,8 +114,14 @@ func (t *taking) take(ctx context.Context) error {
 	if err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return t.interrupted(ctx, err)
 	}
+	if err == nil && limited && end.Sub(t.opts.Now()) < commitTime {
+		t.keep(ctx) // the commit may not be reached
+	}
 	return err
 }
+
+// commitTime is how long a commit of the largest backup may take on a slow store.
+const commitTime = time.Minute
 
 // reserve is the part of the time left that is kept for saving the progress.
 func reserve(left time.Duration) time.Duration {
@@ -142,9 +153,11 @@ func (t *taking) round(ctx context.Context, number int) (took bool, err error) {
 	r.start(&r.reads, func() error {
 		var kinds errgroup.Group
 		for i, kind := range listed() {
-			kinds.Go(func() (err error) {
-				failures[i], err = t.list(r, kind, number)
-				return err
+			kinds.Go(func() error {
+				return guarded(r.ctx, func() (err error) {
+					failures[i], err = t.list(r, kind, number)
+					return err
+				})
 			})
 		}
 		err := kinds.Wait()
@@ -189,10 +202,13 @@ func (t *taking) confirmGone(r *reading, round int) error {
 			} else {
 				e.listed, r.took = round, true
 			}
-			bulk := e.bulk
-			e.again = !vanished && !bulk && (e.done || e.writing)
+			if err != nil && !vanished && round == rounds-1 { // nobody knows whether it is there, and there is no other listing to tell
+				e.err, e.done, e.writing = fmt.Errorf("the last listing does not show it: %w", err), false, false
+				e.version++
+			}
+			e.again = err == nil && (e.done || e.writing)
 			t.mu.Unlock()
-			if err != nil || bulk { // What came in bulk is held against its row by the next listing.
+			if err != nil {
 				return nil //nolint:nilerr // the listing has said it, or the next one will
 			}
 			return r.store(e, definition, false)
@@ -223,7 +239,7 @@ func (t *taking) settled() bool {
 // readEnv reads and stores the environment variables.
 func (t *taking) readEnv(ctx context.Context) error {
 	params, err := t.source.Env(ctx)
-	if errors.Is(err, factory.ErrUnsupported) {
+	if errors.Is(err, factory.ErrUnsupported) && t.hadVariables == 0 {
 		t.unsupported = append(t.unsupported, vault.Unsupported{Kind: asset.Env, Reason: "this region has no API for environment variables"})
 		return nil
 	}
@@ -243,21 +259,35 @@ func (t *taking) keepEnv(ctx context.Context, params []byte, err error) error {
 	if err == nil {
 		list, err = asset.ParseVariables(params)
 	}
+	if err == nil && t.hadVariables > 0 && !isList(params) {
+		err = fmt.Errorf("the answer has no list of variables, and the backup before this one has %d", t.hadVariables)
+	}
+	t.mu.Lock()
 	if err != nil {
 		e.err, e.done = err, false
+		t.mu.Unlock()
 		return fatal(ctx, err)
 	}
 	t.env, t.envCount = params, len(list.Names())
-	return t.store(ctx, e, e.version, e.row, params)
+	e.version++
+	version := e.version
+	t.mu.Unlock()
+	return t.store(ctx, e, version, e.row, params)
+}
+
+// isList tells whether an answer holds a list of variables, empty or not.
+func isList(params []byte) bool {
+	list, ok := rawjson.Path(params, "params")
+	return ok && list[0] == '['
 }
 
 // again holds the environment variables against a second reading.
 func (t *taking) again(ctx context.Context) error {
-	if t.env == nil {
+	if len(t.unsupported) > 0 {
 		return nil
 	}
 	params, err := t.source.Env(ctx)
-	if err == nil {
+	if err == nil && t.env != nil {
 		changes, diffErr := rawjson.Diff(t.env, params)
 		if diffErr == nil && len(changes) == 0 {
 			return nil
@@ -271,10 +301,12 @@ func (t *taking) again(ctx context.Context) error {
 // is why.
 func (t *taking) list(r *reading, kind asset.Kind, round int) (failure, err error) {
 	listing, err := t.source.List(r.ctx, kind, func(row factory.Row) error {
-		if e := t.note(row, round); e != nil {
-			return r.take(e, row)
-		}
-		return nil
+		return guarded(r.ctx, func() error {
+			if e := t.note(row, round); e != nil {
+				return r.take(e, row)
+			}
+			return nil
+		})
 	})
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -358,7 +390,11 @@ func fingerprint(raw []byte) [sha256.Size]byte {
 func (t *taking) failed(ctx context.Context, e *entry, err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e.err, e.again = err, false
+	if e.again { // what is stored may be out of date
+		e.again, e.done, e.writing = false, false, false
+		e.version++
+	}
+	e.err = err
 	e.tried++
 	return fatal(ctx, err)
 }
@@ -388,7 +424,8 @@ func (t *taking) store(ctx context.Context, e *entry, version int, r row, defini
 	if err := fatal(ctx, err); err != nil {
 		return err
 	}
-	return t.saveNow(ctx)
+	t.saveNow(ctx)
+	return nil
 }
 
 // turn waits until no other definition of the asset is being written. It tells whether this one is out of date then.
@@ -492,7 +529,7 @@ func (t *taking) manifest(folder *vault.Folder, previous *vault.Backup, started 
 		ProjectID: t.opts.ProjectID, Region: t.opts.Region, Tool: t.opts.Tool,
 		StartedAt: started.UTC(), FinishedAt: t.opts.Now().UTC(), Status: vault.Complete,
 		Totals: map[asset.Kind]int{asset.Env: t.envCount}, Counts: map[asset.Kind]int{asset.Env: 0, asset.Resources: 0, asset.Scripts: 0, asset.Jobs: 0},
-		Missing: t.unlisted, Unsupported: t.unsupported,
+		Missing: t.unlisted, Unsupported: t.unsupported, Singly: t.trust.singly(),
 	}
 	for _, kind := range listed() {
 		m.Totals[kind] = t.totals[kind].Total
@@ -516,9 +553,8 @@ func (t *taking) manifest(folder *vault.Folder, previous *vault.Backup, started 
 		m.Counts[asset.Env] = t.envCount
 	}
 	for _, kind := range listed() {
-		if short := max(m.Totals[kind]-known[kind], t.totals[kind].Missing()); short > 0 && !t.couldNotList(kind) {
-			m.Missing = append(m.Missing, vault.Missing{Kind: kind, Count: short,
-				Reason: fmt.Sprintf("the API claims %d %s and lists %d", m.Totals[kind], kind, m.Totals[kind]-short)})
+		if !t.couldNotList(kind) {
+			m.Missing = append(m.Missing, t.disagreement(kind, known[kind])...)
 		}
 	}
 	for _, d := range t.drift {
@@ -540,6 +576,25 @@ func (t *taking) manifest(folder *vault.Folder, previous *vault.Backup, started 
 	return m
 }
 
+// disagreement is what is missing because the last listing of a kind contradicts itself: then nobody knows whether everything was seen.
+func (t *taking) disagreement(kind asset.Kind, known int) []vault.Missing {
+	l := t.totals[kind]
+	missing := func(count int, format string, args ...any) []vault.Missing {
+		return []vault.Missing{{Kind: kind, Count: count, Reason: fmt.Sprintf(format, args...)}}
+	}
+	switch short := max(l.Total-known, l.Missing()); {
+	case short > 0:
+		return missing(short, "the API claims %d %s and lists %d", l.Total, kind, l.Total-short)
+	case l.Unreadable > 0:
+		return missing(l.Unreadable, "the API lists %d %s that are no assets: null, or without a name", l.Unreadable, kind)
+	case l.Unique > l.Total:
+		return missing(0, "the API claims %d %s and lists %d: one of the two is wrong", l.Total, kind, l.Unique)
+	case l.Restless:
+		return missing(0, "the %s did not come to rest while they were listed, so one may have been missed", kind)
+	}
+	return nil
+}
+
 func (t *taking) couldNotList(kind asset.Kind) bool {
 	return slices.ContainsFunc(t.unlisted, func(m vault.Missing) bool { return m.Kind == kind })
 }
@@ -559,10 +614,16 @@ func fatal(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil || errors.Is(err, factory.ErrUnauthorized) || errors.Is(err, context.DeadlineExceeded) || factory.IsCode(err, factory.CodeNoWorkspace) {
+	if ctx.Err() != nil || unauthorized(err) || errors.Is(err, context.DeadlineExceeded) || factory.IsCode(err, factory.CodeNoWorkspace) {
 		return err
 	}
 	return nil
+}
+
+// unauthorized tells whether the keys are not accepted. A right that is missing for one thing (403) is that thing's fault.
+func unauthorized(err error) bool {
+	var e *factory.Error
+	return errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized
 }
 
 func reason(err error) string {

@@ -4,41 +4,55 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 // trust knows which definitions that came in bulk can be believed.
 //
 // List rows and exports are documented loosely, and one that leaves a field out would be a silent loss. So on every run some of them are held
-// against the call that reads one asset: the first that shows a kind, node type, script type or field that was not seen before in this run, one in
-// a thousand at random, and some of the largest, which are what a limit would cut. Where the single call says more, everything of that class is read by single calls.
+// against the call that reads one asset: the first that shows a kind, node type, script type or field that was not seen before in this run; some
+// at random, others each night; and those that a limit would cut first. What bulk leaves out of a few assets shows only when chance picks one of
+// them, so what a difference has shown is remembered by the manifest, for the nights to come. Where the single call says more, everything of
+// that class is read by single calls.
 type trust struct {
 	seed string // decides the random part; another one each night
 
 	mu       sync.Mutex
-	seen     map[string]bool         // features that a sample has shown
-	samples  []sample                // to be checked
-	largest  map[asset.Kind][]sample // of one size
-	checked  map[asset.Kind]int      // the largest size that was checked
+	seen     map[string]bool // features that a sample has shown
+	samples  []sample        // to be checked
+	largest  map[measure][]sample
+	checked  map[measure]int         // the largest of each that was checked
+	random   map[asset.Kind][]sample // those with the lowest numbers of chance, in ascending order
+	offered  map[asset.Kind]int      // how many definitions came in bulk
+	chance   map[asset.Kind]uint32   // the highest number of chance that was checked
 	passed   map[string]bool         // classes in which a sample was as it should be
 	doubted  map[string]string       // classes that are not believed, with the reason
-	noExport string                  // why nothing is exported any more
-	faults   int                     // exports that brought nothing
-	worked   bool                    // an export brought something
+	differed map[string]vault.Single // those in which a sample differed
+	noExport map[string]string       // kinds of exports that are given up, with the reason
+	faults   map[string]int          // batches in a row that brought nothing
+}
+
+// measure is a way in which a definition may be too long for a limit: in all, or by its longest text, in bytes or in characters.
+type measure struct {
+	kind asset.Kind
+	of   string
 }
 
 // sample is an asset whose bulk definition is to be checked.
@@ -46,42 +60,77 @@ type sample struct {
 	e          *entry
 	definition []byte
 	size       int
+	number     uint32 // of chance
 }
 
 const (
-	// oneIn is how many assets there are to one that is checked at random.
-	oneIn = 1000
 	// ofLargest is how many of the largest are checked, where several have the same size: a limit gives it to all that it cuts.
 	ofLargest = 3
+	// largestPicked bounds what a random sample takes in memory.
+	largestPicked = 64 << 10
 )
 
+// allOf is how many assets of a kind are all checked, where there are no more.
+const allOf = 64
+
+// picks is how many assets of a kind are checked at random, where there are more.
+func picks(kind asset.Kind) int {
+	if kind == asset.Resources {
+		return 6
+	}
+	return 20
+}
+
 func newTrust(seed string) *trust {
-	return &trust{seed: seed, seen: map[string]bool{}, largest: map[asset.Kind][]sample{}, checked: map[asset.Kind]int{},
-		passed: map[string]bool{}, doubted: map[string]string{}}
+	return &trust{seed: seed, seen: map[string]bool{}, largest: map[measure][]sample{}, checked: map[measure]int{},
+		random: map[asset.Kind][]sample{}, chance: map[asset.Kind]uint32{}, offered: map[asset.Kind]int{}, passed: map[string]bool{}, doubted: map[string]string{},
+		differed: map[string]vault.Single{}, noExport: map[string]string{}, faults: map[string]int{}}
 }
 
-// exports tells whether jobs are exported.
-func (t *trust) exports() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.noExport == "" && t.doubted[string(asset.Jobs)] == ""
-}
-
-// exported notes how an export ended.
-func (t *trust) exported(err error, brought bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.worked = t.worked || brought; t.worked {
+// remember takes over what the backup before has found out, while that is not older than a few weeks.
+func (t *trust) remember(before *vault.Manifest, now time.Time) {
+	if before == nil {
 		return
 	}
-	t.faults++
+	for _, s := range before.Singly {
+		if now.Sub(s.Since) < rememberFor {
+			t.doubted[s.Class], t.differed[s.Class] = s.Field, s
+		}
+	}
+}
+
+// rememberFor is how long a class is read one by one after a difference was seen: the service may be repaired one day.
+const rememberFor = 30 * 24 * time.Hour
+
+// singly is what the manifest remembers.
+func (t *trust) singly() []vault.Single {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := slices.Collect(maps.Values(t.differed))
+	slices.SortFunc(all, func(a, b vault.Single) int { return strings.Compare(a.Class, b.Class) })
+	return all
+}
+
+// exports tells whether jobs are exported in this way.
+func (t *trust) exports(how string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.noExport[how] == "" && t.doubted[string(asset.Jobs)] == ""
+}
+
+// exported notes how a batch of exports ended.
+func (t *trust) exported(how string, err error, brought bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if brought {
+		t.faults[how] = 0
+		return
+	}
+	t.faults[how]++
 	var e *factory.Error
 	unknown := errors.As(err, &e) && (e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusMethodNotAllowed || e.StatusCode == http.StatusNotImplemented)
-	if unknown || t.faults >= exportFaults {
-		t.noExport = "exports bring nothing"
-		if err != nil {
-			t.noExport = err.Error()
-		}
+	if unknown || t.faults[how] >= exportFaults {
+		t.noExport[how] = "exports bring nothing"
 	}
 }
 
@@ -94,50 +143,133 @@ func (t *trust) believes(classes []string) bool {
 
 // offer shows a bulk definition, which becomes a sample if it teaches something.
 func (t *trust) offer(e *entry, definition []byte) {
-	kind, features := e.row.ref.Kind, features(e.row.ref.Kind, definition)
+	kind := e.row.ref.Kind
+	features, sizes, number := features(kind, definition), sizes(kind, definition), t.number(e.row.ref)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fresh := t.random(e.row.ref)
+	t.offered[kind]++
+	fresh := false
 	for _, f := range features {
 		fresh = fresh || !t.seen[f]
 		t.seen[f] = true
 	}
-	size := len(definition)
-	if content, ok := rawjson.Path(definition, "content"); ok {
-		size = len(content)
+	if fresh {
+		t.samples = append(t.samples, sample{e, bytes.Clone(definition), 0, number})
+		for of, size := range sizes {
+			t.checked[measure{kind, of}] = max(t.checked[measure{kind, of}], size)
+		}
+		return
 	}
-	largest := 0
-	if l := t.largest[kind]; len(l) > 0 {
-		largest = l[0].size
-	}
-	switch {
-	case fresh:
-		t.samples = append(t.samples, sample{e, bytes.Clone(definition), size})
-	case size <= t.checked[kind] || size < largest:
-	case size > largest:
-		t.largest[kind] = []sample{{e, bytes.Clone(definition), size}}
-	case len(t.largest[kind]) < ofLargest:
-		t.largest[kind] = append(t.largest[kind], sample{e, bytes.Clone(definition), size})
+	t.pick(kind, e, definition, number)
+	for of, size := range sizes {
+		m := measure{kind, of}
+		largest := 0
+		if l := t.largest[m]; len(l) > 0 {
+			largest = l[0].size
+		}
+		switch {
+		case size < t.checked[m] || size < largest:
+		case size > largest:
+			t.largest[m] = []sample{{e, bytes.Clone(definition), size, number}}
+		case len(t.largest[m]) < ofLargest:
+			t.largest[m] = append(t.largest[m], sample{e, bytes.Clone(definition), size, number})
+		}
 	}
 }
 
-// random picks one in so many, others on another day.
-func (t *trust) random(ref asset.Ref) bool {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(t.seed + "\x00" + ref.String()))
-	return h.Sum32()%oneIn == 0
+// pick keeps an asset if its number of chance is among the lowest.
+func (t *trust) pick(kind asset.Kind, e *entry, definition []byte, number uint32) {
+	chosen := t.random[kind]
+	if len(definition) > largestPicked || t.chance[kind] > 0 && number > t.chance[kind] {
+		return
+	}
+	if len(chosen) == allOf {
+		if number >= chosen[len(chosen)-1].number {
+			return
+		}
+		chosen = chosen[:len(chosen)-1]
+	}
+	at, _ := slices.BinarySearchFunc(chosen, number, func(s sample, n uint32) int { return cmp.Compare(s.number, n) })
+	t.random[kind] = slices.Insert(chosen, at, sample{e, bytes.Clone(definition), 0, number})
+}
+
+// number is an asset's number of chance, another one on another day.
+func (t *trust) number(ref asset.Ref) uint32 {
+	sum := sha256.Sum256([]byte(t.seed + "\x00" + ref.String()))
+	return binary.BigEndian.Uint32(sum[:])
+}
+
+// sizes measures a definition in the ways in which a service may limit it.
+func sizes(kind asset.Kind, definition []byte) map[string]int {
+	bytes, characters := longestText(definition)
+	return map[string]int{"whole": len(definition), "bytes": bytes, "characters": characters}
+}
+
+// longestText is the length of the longest string in a JSON text, in bytes of UTF-8 and in characters.
+func longestText(text []byte) (inBytes, characters int) {
+	inString, escaped, unicode := false, false, 0
+	b, c := 0, 0
+	for _, ch := range text {
+		switch {
+		case !inString:
+			inString = ch == '"'
+			b, c = 0, 0
+		case unicode > 0:
+			unicode--
+		case escaped:
+			escaped = false
+			if ch == 'u' {
+				unicode = 4
+				b += 2 // between one and three
+			}
+			b++
+			c++
+		case ch == '\\':
+			escaped = true
+		case ch == '"':
+			inString = false
+			inBytes, characters = max(inBytes, b), max(characters, c)
+		default:
+			b++
+			if ch&0xC0 != 0x80 {
+				c++
+			}
+		}
+	}
+	return inBytes, characters
 }
 
 // take returns the samples that are to be checked, each asset once.
 func (t *trust) take() []sample {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	samples := append(t.samples, slices.Concat(slices.Collect(maps.Values(t.largest))...)...)
-	t.samples, t.largest = nil, map[asset.Kind][]sample{}
-	for _, s := range samples {
-		kind := s.e.row.ref.Kind
-		t.checked[kind] = max(t.checked[kind], s.size)
+	var samples []sample
+	known := map[*entry]bool{}
+	add := func(s sample) {
+		if !known[s.e] {
+			known[s.e] = true
+			samples = append(samples, s)
+		}
 	}
+	for _, s := range t.samples {
+		add(s)
+	}
+	for m, largest := range t.largest {
+		for _, s := range largest {
+			t.checked[m] = max(t.checked[m], s.size+1) // as large as these is not asked for again
+			add(s)
+		}
+	}
+	for kind, chosen := range t.random {
+		if t.offered[kind] > allOf {
+			chosen = chosen[:min(len(chosen), picks(kind))]
+		}
+		for _, s := range chosen {
+			t.chance[kind] = max(t.chance[kind], s.number)
+			add(s)
+		}
+	}
+	t.samples, t.largest, t.random = nil, map[measure][]sample{}, map[asset.Kind][]sample{}
 	return samples
 }
 
@@ -149,14 +281,15 @@ func (t *trust) pass(classes []string) {
 	}
 }
 
-// doubt stops believing a class. It tells whether it was believed before.
-func (t *trust) doubt(class, reason string) bool {
+// doubt stops believing a class, because a field of a sample was not as it should be. It tells whether the class was believed before.
+func (t *trust) doubt(class, field string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.differed[class] = vault.Single{Class: class, Field: field, Since: now.UTC()}
 	if t.doubted[class] != "" {
 		return false
 	}
-	t.doubted[class] = reason
+	t.doubted[class] = field
 	return true
 }
 
@@ -164,7 +297,7 @@ func (t *trust) doubt(class, reason string) bool {
 func classes(kind asset.Kind, definition []byte) []string {
 	all := []string{string(kind)}
 	switch kind {
-	case asset.Scripts, asset.Resources:
+	case asset.Scripts:
 		all = append(all, string(kind)+"/"+rawjson.StringAt(definition, "type"))
 	case asset.Jobs:
 		if nodes, ok := rawjson.Path(definition, "nodes"); ok {
@@ -182,33 +315,34 @@ func nodeClass(node []byte) string {
 	return string(asset.Jobs) + "/" + rawjson.StringAt(node, "type")
 }
 
-// features are what makes a definition worth checking, once in a run: each field that it has, those of nodes by node type.
+// features are what makes a definition worth checking, once in a run: each field that it has, those of nodes by node type. Names that users choose, as
+// those of a script's configuration, are none.
 func features(kind asset.Kind, definition []byte) []string {
-	var all []string
-	var add func(prefix string, object []byte, depth int)
-	add = func(prefix string, object []byte, depth int) {
-		for name, span := range rawjson.Members(object) {
-			value := span.In(object)
-			all = append(all, prefix+"."+name)
-			switch {
-			case prefix == string(kind) && name == "nodes":
-				for node := range rawjson.Elements(value) {
-					add(nodeClass(node.In(value)), node.In(value), 0)
-				}
-			case depth > 0 && len(value) > 0 && value[0] == '{':
-				add(prefix+"."+name, value, depth-1)
-			}
-		}
-	}
 	prefix := string(kind)
 	if kind != asset.Jobs {
 		prefix += "/" + rawjson.StringAt(definition, "type")
 	}
-	add(prefix, definition, 2)
-	if kind == asset.Jobs {
-		all = append(all, prefix+"="+rawjson.StringAt(definition, "processType"), prefix+".schedule="+rawjson.StringAt(definition, "schedule", "type"))
+	var all []string
+	add := func(prefix string, object []byte) {
+		for name := range rawjson.Members(object) {
+			all = append(all, prefix+"."+name)
+		}
 	}
-	return all
+	add(prefix, definition)
+	if kind != asset.Jobs {
+		return all
+	}
+	for _, path := range [][]string{{"basicConfig"}, {"schedule"}, {"schedule", "cron"}, {"schedule", "event"}} {
+		if object, ok := rawjson.Path(definition, path...); ok {
+			add(prefix+"."+strings.Join(path, "."), object)
+		}
+	}
+	if nodes, ok := rawjson.Path(definition, "nodes"); ok {
+		for node := range rawjson.Elements(nodes) {
+			add(nodeClass(node.In(nodes)), node.In(nodes))
+		}
+	}
+	return append(all, prefix+"="+rawjson.StringAt(definition, "processType"), prefix+".schedule="+rawjson.StringAt(definition, "schedule", "type"))
 }
 
 // check holds the samples of this round against single calls, and reads everything by single calls that cannot be believed.
@@ -258,40 +392,40 @@ func (t *taking) checkOne(r *reading, s sample) error {
 		zerolog.Ctx(r.ctx).Warn().Err(err).Str("operation", "backup").Str("asset", ref.String()).Msg("what came in bulk could not be checked with this asset")
 		return nil
 	}
-	difference := lacks(ref.Kind, s.definition, detail)
-	if difference == "" {
+	differences := lacks(ref.Kind, s.definition, detail)
+	if len(differences) == 0 {
 		t.trust.pass(classes(ref.Kind, s.definition))
 		return nil
 	}
 	if t.edited(r.ctx, s, detail) {
 		return r.store(s.e, detail, false)
 	}
-	class := doubtful(ref.Kind, detail, difference)
-	if t.trust.doubt(class, difference) {
-		zerolog.Ctx(r.ctx).Warn().Str("operation", "backup").Str("asset", ref.String()).Str("field", difference).Str("class", class).
-			Msg("a listing or an export does not give this field as the asset's own call does: everything of this class is read one by one")
+	for _, difference := range differences {
+		class := doubtful(ref.Kind, detail, difference)
+		if t.trust.doubt(class, difference, t.opts.Now()) {
+			zerolog.Ctx(r.ctx).Warn().Str("operation", "backup").Str("asset", ref.String()).Str("field", difference).Str("class", class).
+				Msg("a listing or an export does not give this field as the asset's own call does: everything of this class is read one by one")
+		}
 	}
 	return r.store(s.e, detail, false)
 }
 
-// lacks names the first field that a bulk definition does not have as the detail has it; "" where there is none. An export may have more than the
-// detail: it is what a create call takes. A list row may not, because it may hold what no create call takes.
-func lacks(kind asset.Kind, bulk, detail []byte) string {
-	if rawjson.Check(bulk) != nil {
-		return "(not JSON)"
-	}
+// lacks names the fields that a bulk definition does not have as the detail has them. An export may have more than the detail: it is what a create call
+// takes. A list row may not, because it may hold what no create call takes.
+func lacks(kind asset.Kind, bulk, detail []byte) []string {
 	compare := rawjson.Diff
 	if kind == asset.Jobs {
 		compare = rawjson.Lost
 	}
 	changes, err := compare(asset.Comparable(kind, detail), asset.Comparable(kind, bulk))
 	if err != nil {
-		return "(not JSON)"
+		return []string{"(not JSON)"}
 	}
-	if len(changes) == 0 {
-		return ""
+	var fields []string
+	for _, c := range changes {
+		fields = append(fields, cmp.Or(c.Path, "(all)"))
 	}
-	return cmp.Or(changes[0].Path, "(all)")
+	return fields
 }
 
 // edited tells whether somebody changed the asset between the two readings, so that a difference says nothing.
@@ -300,7 +434,8 @@ func (t *taking) edited(ctx context.Context, s sample, detail []byte) bool {
 	if ref.Kind == asset.Jobs {
 		same := false
 		err := t.source.Export(ctx, []string{ref.Name}, func(_ string, again json.RawMessage) error {
-			same = lacks(ref.Kind, again, detail) == ""
+			// It must also differ from what the first export gave: one that is right only the second time is no edit.
+			same = len(lacks(ref.Kind, again, detail)) == 0
 			return nil
 		})
 		return err == nil && same
@@ -365,7 +500,7 @@ func (t *taking) unbelieved() []*entry {
 // classes are those of the stored definition.
 func (e *entry) classes() []string {
 	kind := e.row.ref.Kind
-	all := []string{string(kind)}
+	all := []string{string(kind)} // resources have no other
 	for _, b := range e.bindings {
 		all = append(all, string(kind)+"/"+b.Type)
 	}

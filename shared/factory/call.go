@@ -36,7 +36,8 @@ type call struct {
 	path      []string // segments below the base URL, unescaped
 	query     url.Values
 	body      []byte
-	attempts  int // how often it is sent at most, where that is less than for other calls
+	attempts  int  // how often it is sent at most, where that is less than for other calls
+	private   bool // answers hold values of variables: of one that is no error of the service nothing is shown
 	// accept reads the body of an answer with status 2xx. Its error means that the body was malformed or cut off, unless
 	// it is an *Error (the body is an error of the service), a finalError or a callbackError.
 	accept func(body io.Reader, header http.Header) error
@@ -181,7 +182,7 @@ func (c *Client) attempt(ctx context.Context, q *call, number int) (f *failure, 
 			return nil, callback.error
 		case errors.As(err, &said):
 			f = q.fail(refused, nil)
-			c.tell(f.err, said)
+			c.tell(q, f.err, said)
 		case errors.As(err, &final):
 			f = q.fail(refused, final.error)
 		default:
@@ -190,7 +191,7 @@ func (c *Client) attempt(ctx context.Context, q *call, number int) (f *failure, 
 	} else {
 		body, _ := io.ReadAll(io.LimitReader(response.body, 64<<10)) // What was read before an error is good enough for a message.
 		f = q.fail(refused, nil)
-		c.tell(f.err, envelopeError(parseEnvelope(body)))
+		c.tell(q, f.err, envelopeError(parseEnvelope(body)))
 	}
 	f.err.StatusCode = status
 	if id := response.Header.Get("X-Request-Id"); id != "" {
@@ -223,7 +224,7 @@ func (c *Client) judge(q *call, f *failure, header http.Header, wave, attempt in
 
 // tell copies what the service said, without the secrets: when a signature is wrong the gateway quotes the request that it
 // checked, with the security token.
-func (c *Client) tell(e, said *Error) {
+func (c *Client) tell(q *call, e, said *Error) {
 	text := func(s string) string {
 		for _, secret := range []string{c.options.Credentials.SecurityToken, c.options.Credentials.SecretKey} {
 			if secret != "" {
@@ -233,6 +234,9 @@ func (c *Client) tell(e, said *Error) {
 		return shorten(s)
 	}
 	e.Code, e.Message, e.RequestID = text(said.Code), text(said.Message), text(said.RequestID)
+	if q.private && e.Code == "" {
+		e.Message = ""
+	}
 }
 
 // fail makes the failure of one attempt.

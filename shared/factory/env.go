@@ -55,7 +55,7 @@ func (w *Workspace) env(operation string, e effect, method string) (*call, error
 		return nil, &Error{Operation: operation, Message: "no V2 endpoint is configured", Err: ErrUnsupported}
 	}
 	return &call{
-		operation: operation, service: w.client.v2, workspace: w.id, effect: e, method: method,
+		operation: operation, service: w.client.v2, workspace: w.id, effect: e, method: method, private: true,
 		path: w.client.path("v2", "factory", "env"),
 	}, nil
 }

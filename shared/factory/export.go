@@ -23,8 +23,14 @@ const MaxExport = 100
 // exportAttempts is how often an export is sent: less than other calls, because its caller has another way.
 const exportAttempts = 3
 
-// maxUnpacked bounds the definitions of one export in memory. The service's own import takes 10 MB, before and after unpacking.
-const maxUnpacked = 32 << 20
+// maxPacked and maxUnpacked bound one export in memory. The service's own import takes 10 MB, before and after unpacking.
+const (
+	maxPacked   = 16 << 20
+	maxUnpacked = 32 << 20
+)
+
+// ErrTooLarge says that an export holds more than fits into memory. Fewer jobs may.
+var ErrTooLarge = errors.New("too large")
 
 // Export reads the definitions of up to MaxExport jobs with one call, as they were last saved, submitted or not. It calls fn for each of these
 // jobs that the archive of the answer holds, in the order of names; a job that it does not hold, or that it holds twice in two ways, is left out.
@@ -55,9 +61,12 @@ func (w *Workspace) Export(ctx context.Context, names []string, fn func(name str
 	q.body = append(list, `],"exportDepend":false,"exportStatus":"DEVELOP"}`...)
 	var found map[string]json.RawMessage
 	q.accept = func(body io.Reader, _ http.Header) error {
-		data, err := w.client.readAll(body)
+		data, err := io.ReadAll(io.LimitReader(body, maxPacked+1))
 		if err != nil {
-			return err
+			return fmt.Errorf("read body: %w", err)
+		}
+		if len(data) > maxPacked {
+			return finalError{fmt.Errorf("%w: the archive has more than %d bytes", ErrTooLarge, maxPacked)}
 		}
 		if bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) { // an error of the service with status 200
 			if said := parseEnvelope(data); said.Code != "" {
@@ -125,7 +134,7 @@ func unpack(file *zip.File, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(definition)) > limit {
-		return nil, fmt.Errorf("the archive holds more than %d bytes", maxUnpacked)
+		return nil, fmt.Errorf("%w: the archive holds more than %d bytes", ErrTooLarge, maxUnpacked)
 	}
 	return definition, nil
 }

@@ -19,6 +19,10 @@ type Listing struct {
 	Unique int
 	// Pages is how many pages were read, those of repeated passes included.
 	Pages int
+	// Unreadable is how many rows of the last pass are no asset: null, or without a name.
+	Unreadable int
+	// Restless says that the total was not the same in all pages of the last pass.
+	Restless bool
 	// Settled says that the last pass found the total unchanging and exactly that many assets, in pages that joined
 	// wherever that can be seen. When it is false although nothing is missing, the workspace was edited meanwhile, the
 	// API lists in no fixed order, or its total is too low.
@@ -73,7 +77,8 @@ func (w *Workspace) List(ctx context.Context, kind asset.Kind, fn func(Row) erro
 		})
 		err := s.run(ctx)
 		listing.Pages += int(s.pages.Load())
-		listing.Settled = listing.Settled && s.settled
+		listing.Settled, listing.Restless = listing.Settled && s.settled, listing.Restless || !s.steady
+		listing.Unreadable += s.odd
 		listing.Total += s.total
 		for key := range s.seen {
 			if shown[key] {

@@ -41,6 +41,8 @@ type series struct {
 
 	seen    map[string]bool // what the total speaks for
 	total   int
+	odd     int  // see Listing.Unreadable
+	steady  bool // the total was the same in all pages of the last pass
 	settled bool // see Listing.Settled
 
 	pages atomic.Int64
@@ -57,12 +59,14 @@ type page struct {
 type pass struct {
 	keys  map[string]bool
 	total int
+	odd   int // rows that could not be read
 	// steady: every page said the same total. joined: no gap was seen between two pages.
 	steady, joined bool
 }
 
 // run lists until the total is met, or a few passes were not enough.
 func (s *series) run(ctx context.Context) error {
+	tried := false  // smaller pages
 	steady := false // no pass since s.seen began saw the total change
 	for number := 1; ; number++ {
 		p, err := s.walk(ctx)
@@ -75,7 +79,14 @@ func (s *series) run(ctx context.Context) error {
 		if !same || len(p.keys) == p.total || len(s.seen) > p.total {
 			s.seen = p.keys
 		}
-		steady, s.total = p.steady, p.total
+		steady, s.steady, s.total, s.odd = p.steady, p.steady, p.total, p.odd
+		if err != nil && s.limit > DefaultPageSize && !tried && smaller(ctx, err) {
+			// The gateway may give up on a large page where it does not on a small one.
+			s.limit, tried = DefaultPageSize, true
+			s.client.jobPages.Store(DefaultPageSize)
+			number--
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -100,6 +111,7 @@ func (s *series) walk(ctx context.Context) (pass, error) {
 		for _, key := range got.keys {
 			p.keys[key] = true
 		}
+		p.odd += got.rows - len(got.keys)
 		p.steady = p.steady && (p.total == got.total)
 		p.total = got.total
 		return len(p.keys) - before
@@ -173,9 +185,10 @@ func (s *series) first(ctx context.Context) (page, error) {
 	}
 	limit := s.limit
 	s.limit, s.larger = s.larger, 0
+	s.base.attempts = triesOfLarger
 	got, err := s.page(ctx, 0)
-	var e *Error
-	if errors.As(err, &e) && e.StatusCode == http.StatusBadRequest {
+	s.base.attempts = 0
+	if err != nil && smaller(ctx, err) {
 		s.limit = limit
 		s.client.jobPages.Store(int64(limit))
 		return usual, nil
@@ -184,6 +197,15 @@ func (s *series) first(ctx context.Context) (page, error) {
 		s.client.jobPages.Store(int64(max(limit, min(got.rows, s.limit))))
 	}
 	return got, err
+}
+
+// triesOfLarger is how often the first large page is asked for. A gateway takes a minute to give up.
+const triesOfLarger = 2
+
+// smaller tells whether smaller pages may do what a large one did not: the service has refused it, or did not finish it.
+func smaller(ctx context.Context, err error) bool {
+	var e *Error
+	return errors.As(err, &e) && ctx.Err() == nil && !errors.Is(err, ErrUnauthorized) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // joint is how far the next page begins after this one where offset counts records: on its last row, so that it shows whether

@@ -51,6 +51,8 @@ type Manifest struct {
 	Missing       []Missing          `json:"missing"`
 	Unsupported   []Unsupported      `json:"unsupported,omitempty"`
 	Previous      *Previous          `json:"previous"`
+	// Singly are the classes of assets of which lists or exports were seen to leave something out: they are read one by one.
+	Singly []Single `json:"singly,omitempty"`
 	// Recipients are the age public keys that assets and files are encrypted to, in ascending order; none where they are plain.
 	Recipients []string `json:"recipients,omitempty"`
 	Assets     []Asset  `json:"assets"`
@@ -113,6 +115,13 @@ type Missing struct {
 type Unsupported struct {
 	Kind   asset.Kind `json:"kind"`
 	Reason string     `json:"reason"`
+}
+
+// Single is a class of assets that is read one by one: a kind, a script type ("scripts/Shell") or a node type ("jobs/HiveSQL").
+type Single struct {
+	Class string    `json:"class"`
+	Field string    `json:"field"` // that a list or an export left out, or had otherwise
+	Since time.Time `json:"since"` // when that was seen last
 }
 
 // Previous names the manifest of the backup before this one, so that a vanished or altered day shows.

@@ -22,6 +22,9 @@ type Stored struct {
 	Note json.RawMessage `json:"note,omitempty"`
 }
 
+// Encrypts tells whether what is stored is encrypted.
+func (w *Writer) Encrypts() bool { return w.folder.keys.Encrypts() }
+
 // SaveProgress writes progress.json. An unfinished backup can be continued from it.
 func (w *Writer) SaveProgress(ctx context.Context, assets []Stored) error {
 	var text bytes.Buffer
@@ -42,6 +45,7 @@ func (w *Writer) SaveProgress(ctx context.Context, assets []Stored) error {
 		text.Write(line)
 	}
 	text.WriteString("\n]}\n")
+	w.saved.Store(true)
 	return w.put(ctx, progressName, text.Bytes(), nil)
 }
 

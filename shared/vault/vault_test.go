@@ -366,3 +366,31 @@ func TestFolderNames_AreDatesAndMomentsOnly(t *testing.T) {
 		t.Errorf("%s %s", vault.NightlyName(at), vault.ByHandName(at))
 	}
 }
+
+// Another run has taken the lease over, and has stored and committed an asset that this one does not know.
+func TestCommit_WithoutTheLeaseRemovesNothing(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	w, err := s.vault.Folder("2026-11-22").Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := w.Put(t.Context(), asset.Ref{Kind: asset.Scripts, Name: "sql"}, []byte(sql))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const others = "nightly/2026-11-22/4_jobs/others.job"
+	for _, key := range []string{others, "nightly/2026-11-22/backup.json", "nightly/2026-11-22/manifest.json", "nightly/2026-11-22/progress.json"} {
+		if err := s.Objects.PutObject(localtest.Bucket, key, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lost := errors.New("the lease is lost")
+	m := &vault.Manifest{FormatVersion: 1, BackupDate: "2026-11-22", Status: vault.Complete, Totals: map[asset.Kind]int{}, Counts: map[asset.Kind]int{}, Assets: []vault.Asset{stored}}
+	if err := w.Commit(t.Context(), m, func(context.Context) error { return lost }); !errors.Is(err, lost) {
+		t.Fatal(err)
+	}
+	if _, ok := s.Objects.GetObject(localtest.Bucket, others); !ok {
+		t.Error("a run that does not hold the lease has removed an object of the one that does")
+	}
+}

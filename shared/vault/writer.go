@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,6 +26,7 @@ type Writer struct {
 	mu       sync.Mutex
 	there    map[string]store.Info // what an earlier, unfinished run left, by key relative to the folder
 	written  map[string]string     // the ETag that a key's object shall have; empty where that is not known
+	saved    atomic.Bool           // progress.json was written
 	document Document
 
 	previous map[string]former // files of the backup before this one, by location
@@ -117,7 +119,7 @@ func (w *Writer) Bind(ref asset.Ref, bindings []asset.Binding) { w.document.Add(
 // With a manifest whose status is not COMPLETE, only manifest.json is written.
 func (w *Writer) Commit(ctx context.Context, m *Manifest, ready func(context.Context) error) error {
 	m.Recipients = w.folder.keys.Recipients()
-	if err := w.settle(ctx, m); err != nil {
+	if err := w.settle(ctx, m, ready); err != nil {
 		return err
 	}
 	if err := m.checkKeys(); err != nil {
@@ -132,6 +134,13 @@ func (w *Writer) Commit(ctx context.Context, m *Manifest, ready func(context.Con
 	}
 	if m.Status != Complete {
 		return nil
+	}
+	if _, ok := w.there[progressName]; ok || w.saved.Load() {
+		// Not earlier: a run whose time ended before has to go on from it. Not later: nothing comes after the commit. One that cannot be removed does no
+		// harm, and a verification names it.
+		if err := w.folder.store.Delete(ctx, w.folder.prefix+progressName); err != nil && ctx.Err() != nil {
+			return fmt.Errorf("remove %s%s: %w", w.folder.Path(), progressName, err)
+		}
 	}
 	w.document.FormatVersion = FormatVersion
 	w.document.BackupDate, w.document.Workspace, w.document.ManifestSHA256 = m.BackupDate, m.Workspace, Hash(text)
@@ -186,7 +195,7 @@ type wanted struct {
 
 // settle makes the folder hold what the manifest says, no less and no more. Where a listing says something else, the object itself is asked: some
 // stores list late.
-func (w *Writer) settle(ctx context.Context, m *Manifest) error {
+func (w *Writer) settle(ctx context.Context, m *Manifest, ready func(context.Context) error) error {
 	want, described := map[string]wanted{}, map[string]bool{}
 	for _, a := range m.Assets {
 		want[a.Key], described[a.Key] = wanted{a.Size, a.SHA256}, true
@@ -221,9 +230,6 @@ func (w *Writer) settle(ctx context.Context, m *Manifest) error {
 		return fmt.Errorf("check %s before the commit: %w", w.folder.Path(), err)
 	}
 	// A listing that is late does not show everything: what is known to have been there is removed by name.
-	if m.Status == Complete {
-		extra = append(extra, w.folder.prefix+progressName)
-	}
 	for key := range w.written {
 		if !described[key] {
 			extra = append(extra, w.folder.assetKey(key))
@@ -232,6 +238,11 @@ func (w *Writer) settle(ctx context.Context, m *Manifest) error {
 	if len(extra) > 0 {
 		slices.Sort(extra)
 		extra = slices.Compact(extra)
+		if ready != nil {
+			if err := ready(ctx); err != nil {
+				return fmt.Errorf("remove leftovers in %s: %w", w.folder.Path(), err)
+			}
+		}
 		if err := w.folder.store.Delete(ctx, extra...); err != nil {
 			return fmt.Errorf("remove leftovers in %s: %w", w.folder.Path(), err)
 		}
