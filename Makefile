@@ -34,7 +34,7 @@ $(FUNCTIONS:%=build-%): build-%:
 	go run ./infra/zip dist/$*/bootstrap dist/$*.zip
 
 # The race detector needs a C compiler. Without one the tests still run.
-test: ## run all tests, with the race detector where there is a C compiler
+test: ## run all tests, with the race detector where there is a C compiler; THOROUGH=1 as in CI, with every kill and every seed
 	@if command -v "$$(go env CC | cut -d ' ' -f 1)" >/dev/null 2>&1; then \
 		echo "go test -race -shuffle=on $(TESTFLAGS)"; \
 		CGO_ENABLED=1 go test -race -shuffle=on $(TESTFLAGS); \

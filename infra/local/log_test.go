@@ -28,6 +28,10 @@ func TestLog_of_a_run_names_it_and_holds_no_secret(t *testing.T) {
 				if err := sample.Fill(c.Workspace(w.ID), sample.Options{Jobs: 3, Scripts: 2, Resources: 1}); err != nil {
 					t.Fatal(err)
 				}
+				// A file that is not there would be named, and the bucket of these is a variable's value as well.
+				if _, err := c.UploadFiles(c.Workspace(w.ID)); err != nil {
+					t.Fatal(err)
+				}
 				env, _ := c.Workspace(w.ID).Asset(dataarts.Env, "env")
 				params := parse[struct{ Params []struct{ Value string } }](t, env)
 				for _, p := range params.Params {

@@ -276,7 +276,7 @@ func TestNotification_of_failures(t *testing.T) {
 		c, _ := filled(t, local.Options{})
 		c.DataArts.SetSwitches(func(s *dataarts.Switches) { s.TotalDelta = 1 })
 		run(t, "backup", nightly, c.Environment()).refuse(t)
-		if got := c.SMN.Messages(); len(got) != 1 || got[0].Subject != "DataArts backup PARTIAL: workspace warehouse" || !strings.Contains(got[0].Text, "missing: 1 scripts: the API claims 7 scripts and lists 6") {
+		if got := c.SMN.Messages(); len(got) != 1 || got[0].Subject != "DataArts backup PARTIAL: workspace warehouse" || !strings.Contains(got[0].Text, "missing: 1 script: the API claims 7 scripts and lists 6") {
 			t.Errorf("%+v", got)
 		}
 	})

@@ -8,6 +8,7 @@ package asset
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
@@ -49,6 +50,15 @@ func (k Kind) Singular() string {
 		return "job"
 	}
 	return string(k)
+}
+
+// Count is so many assets of the kind, as messages say it: "1 job", "3 scripts", "1 environment variable".
+func (k Kind) Count(n int) string {
+	one := strings.TrimSuffix(k.Singular(), "s") // environment variables have no singular as one asset
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }
 
 // EnvName is the name under which the whole list of environment variables stands as one asset.

@@ -4,6 +4,9 @@
 // What it guarantees: it looks at two manifests and nothing else, so it costs no request; the counts are exact while the list is
 // bounded; what cannot be told is counted apart and never passes for unchanged; and it holds names only, never a variable's value and never a
 // script's text.
+//
+// An asset has changed when its content differs, unless the API said of both that they were changed last at the same moment: a job's export and its own
+// call may spell one job differently, and which of them a run could use may change from night to night. Where a time is missing, the content alone decides.
 package digest
 
 import (
@@ -159,12 +162,15 @@ const (
 	unknown
 )
 
-// differs compares an asset with itself a day before.
+// differs compares an asset with itself a day before. A definition that was changed last at the same moment is the same, however it was read.
 func differs(a, b vault.Asset) answer {
-	definition := compare(
-		side{a.ContentSHA256, a.Size, encrypted(a.Key), a.LastModified != nil, ""},
-		side{b.ContentSHA256, b.Size, encrypted(b.Key), b.LastModified != nil, ""},
-		func() bool { return a.LastModified.Equal(*b.LastModified) })
+	definition := no
+	if a.LastModified == nil || b.LastModified == nil || !a.LastModified.Equal(*b.LastModified) {
+		definition = compare(
+			side{a.ContentSHA256, a.Size, encrypted(a.Key), a.LastModified != nil, ""},
+			side{b.ContentSHA256, b.Size, encrypted(b.Key), b.LastModified != nil, ""},
+			func() bool { return false })
+	}
 	return either(definition, filesDiffer(a.Files, b.Files))
 }
 

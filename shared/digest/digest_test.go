@@ -55,6 +55,7 @@ func TestBetween(t *testing.T) {
 	jar := func(content string) vault.File {
 		return vault.File{Location: "obs://files/udf.jar", Key: "2_resources/jars/udf.files/0", ContentSHA256: vault.Hash([]byte(content))}
 	}
+	touched := func(a vault.Asset) vault.Asset { at(1)(&a); return a }
 	changed := func(kind asset.Kind, name, directory, user string) digest.Change {
 		return digest.Change{Kind: kind, Name: name, Directory: directory, Change: digest.Changed, By: user}
 	}
@@ -64,6 +65,24 @@ func TestBetween(t *testing.T) {
 	}{
 		"nothing_has_changed": {
 			[]vault.Asset{env("a"), job("a", "1")}, []vault.Asset{env("a"), job("a", "1", by("eve"))}, digest.Digest{},
+		},
+		"what_was_changed_last_at_the_same_moment_has_not_changed_however_it_is_spelled": {
+			[]vault.Asset{job("a", "1", at(1))}, []vault.Asset{job("a", `{"maskedParams":[]}`, at(1))}, digest.Digest{},
+		},
+		"saved_again_with_the_same_content": {
+			[]vault.Asset{job("a", "1", at(1))}, []vault.Asset{job("a", "1", at(2))}, digest.Digest{},
+		},
+		"changed_at_another_moment": {
+			[]vault.Asset{job("a", "1", at(1))}, []vault.Asset{job("a", "2", at(2))},
+			digest.Digest{Changed: 1, Changes: []digest.Change{changed(asset.Jobs, "a", "/ods", "owner")}},
+		},
+		"without_a_time_in_one_of_them_the_content_decides": {
+			[]vault.Asset{job("a", "1", at(1)), job("b", "1")}, []vault.Asset{job("a", "2"), job("b", "2", at(1))},
+			digest.Digest{Changed: 2, Changes: []digest.Change{changed(asset.Jobs, "a", "/ods", "owner"), changed(asset.Jobs, "b", "/ods", "owner")}},
+		},
+		"a_file_that_changed_under_a_definition_that_was_not_touched": {
+			[]vault.Asset{touched(resource(jar("1")))}, []vault.Asset{touched(resource(jar("2")))},
+			digest.Digest{Changed: 1, Changes: []digest.Change{changed(asset.Resources, "udf", "/jars", "")}},
 		},
 		"one_of_each_by_whom": {
 			[]vault.Asset{job("a", "1"), job("b", "2"), job("c", "3"), job("d", "4"), job("e", "5")},

@@ -66,6 +66,7 @@ func Backup(options Options) runtime.Handler {
 		command.DryRun = command.DryRun || slices.Contains(inv.Flags, FlagDryRun)
 		workspaces, err := s.workspaces(ctx, command.Workspaces)
 		if err != nil {
+			err = s.advised(err)
 			if !command.DryRun {
 				s.tellOfFailure(ctx, inv, "nothing is backed up", err)
 			}
@@ -78,15 +79,10 @@ func Backup(options Options) runtime.Handler {
 		}
 		answer := backupAnswer{Backups: []backup.Result{}}
 		var failures []string
-		for i, w := range workspaces {
-			var h handover
-			if handed != nil {
-				h = handed[i]
-			}
-			res, err := j.do(ctx, w, h)
-			answer.Backups = append(answer.Backups, res)
-			if err != nil {
-				failures = append(failures, fmt.Sprintf("workspace %s: %v", w.ID, err))
+		for _, t := range j.inTurn(ctx, workspaces, handed) {
+			answer.Backups = append(answer.Backups, t.res)
+			if t.err != nil {
+				failures = append(failures, fmt.Sprintf("workspace %s: %v", t.workspace.ID, t.err))
 			}
 		}
 		answer.Status = overall(answer.Backups)
@@ -190,6 +186,9 @@ func folderProblem(folder string) string {
 	return ""
 }
 
+// nameTime is how long the names of workspaces may take to look up: they are for people, and the backups wait.
+const nameTime = 10 * time.Second
+
 // workspaces are those of the command, else the configured ones. Their names are looked up where an instance id allows it.
 func (s *session) workspaces(ctx context.Context, ids []string) ([]vault.Workspace, error) {
 	if len(ids) == 0 {
@@ -198,7 +197,12 @@ func (s *session) workspaces(ctx context.Context, ids []string) ([]vault.Workspa
 	every := len(ids) == 0 && s.config.AllWorkspaces
 	names := map[string]string{}
 	if s.config.InstanceID != "" {
-		all, err := s.factory.Workspaces(ctx, s.config.InstanceID)
+		look, end := context.WithCancel(ctx)
+		if !every {
+			look, end = context.WithTimeout(ctx, nameTime)
+		}
+		all, err := s.factory.Workspaces(look, s.config.InstanceID)
+		end()
 		if err != nil {
 			if every {
 				return nil, fmt.Errorf("list the workspaces of instance %s: %w", s.config.InstanceID, err)

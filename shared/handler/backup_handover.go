@@ -14,6 +14,9 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
+// handOverTime is how long one workspace's handing over may take, all attempts in one. The first that takes longer ends the trying, and the backups begin.
+const handOverTime = 6 * time.Second
+
 // handover is what became of handing a workspace over to an invocation of its own. The zero value means that nobody tried.
 type handover struct {
 	requestID string // of that invocation
@@ -52,6 +55,8 @@ func (j job) handOver(ctx context.Context, workspaces []vault.Workspace) []hando
 }
 
 func (j job) handOverOne(ctx context.Context, client *functiongraph.Client, w vault.Workspace) (requestID string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, handOverTime, fmt.Errorf("no answer within %v", handOverTime))
+	defer cancel()
 	payload, err := json.Marshal(handedCommand{Workspaces: []string{w.ID}, Time: j.due.Format(time.RFC3339Nano), Folder: j.command.Folder})
 	if err != nil {
 		return "", fmt.Errorf("encode the command: %w", err)

@@ -36,44 +36,22 @@ func (j job) operation() string {
 	return "backup"
 }
 
-// do does the job for one workspace, unless it was handed over, and tells who has to know how it ended. A panic fails this workspace only.
-func (j job) do(ctx context.Context, w vault.Workspace, h handover) (res backup.Result, err error) {
-	runID := j.session.options.NewID()
-	logger := zerolog.Ctx(ctx).With().Str("runId", runID).Str("workspace", w.ID).Logger()
-	ctx = logger.WithContext(ctx)
-	if h.requestID != "" {
-		return j.handedOver(ctx, w, h, runID), nil
-	}
-	started := j.session.options.Now()
-	logger.Info().Str("operation", j.operation()).Msg("begun")
-	var after aftermath
-	res, err = j.guarded(ctx, w, func() (backup.Result, error) {
+// work does the job for one workspace. A panic fails this workspace only.
+func (j job) work(ctx context.Context, w vault.Workspace, after *aftermath) (backup.Result, error) {
+	return j.guarded(ctx, w, func() (backup.Result, error) {
 		switch {
 		case j.command.Verify != "":
 			return j.session.verify(ctx, j.inv, w, j.command, j.due)
 		case j.command.DryRun:
 			return j.plan(ctx, w)
 		}
-		return j.backUp(ctx, w, &after)
+		return j.backUp(ctx, w, after)
 	})
-	res.RunID = runID
-	if h.failed != "" {
-		after.warn("not handed over to an invocation of its own, and done here in turn: %s", h.failed)
-	}
-	if !j.command.DryRun {
-		j.tell(ctx, w, &res, err, &after)
-	}
-	for _, warning := range after.warnings {
-		logger.Warn().Str("operation", j.operation()).Msg(warning)
-		res.Message += "; " + warning
-	}
-	j.log(ctx, res, err, started)
-	return res, err
 }
 
 // log writes the line that says how it ended.
 func (j job) log(ctx context.Context, res backup.Result, err error, started time.Time) {
-	line := zerolog.Ctx(ctx).Info()
+	line := zerolog.Ctx(ctx).Info().Str("summary", res.Message)
 	if err != nil {
 		line = zerolog.Ctx(ctx).Error().Err(err)
 	}
@@ -102,13 +80,15 @@ type aftermath struct {
 	warnings []string
 	held     string // why retention removed nothing
 	massLoss bool
+
+	committed *vault.Folder // the backup that this run has followed up; nil where there was nothing to do
 }
 
 func (a *aftermath) warn(format string, args ...any) {
 	a.warnings = append(a.warnings, fmt.Sprintf(format, args...))
 }
 
-// backUp takes the backup of one workspace. After one that this run has completed come the digest and retention: neither changes what the backup is.
+// backUp takes the backup of one workspace, and does what follows.
 func (j job) backUp(ctx context.Context, w vault.Workspace, after *aftermath) (backup.Result, error) {
 	s := j.session
 	v, err := s.vault(w.ID, j.command.Folder)
@@ -120,11 +100,15 @@ func (j job) backUp(ctx context.Context, w vault.Workspace, after *aftermath) (b
 	res, err := backup.Run(ctx, s.factory.Workspace(w.ID), v, name, backup.Options{Workspace: w, ProjectID: s.config.ProjectID,
 		Region: s.config.Region, Tool: s.options.tool(), Now: s.options.Now, Lease: s.lease(j.inv)})
 	res.Calls = s.factory.Calls() - before
-	if err != nil || res.Status != vault.Complete || res.Manifest == nil {
+	if err != nil {
+		err = s.advised(err)
+		res.Message = err.Error()
 		return res, err
 	}
-	j.digest(ctx, &res, after)
-	j.retain(ctx, v, &res, after)
+	if res.Status != vault.Complete {
+		return res, nil
+	}
+	j.followUp(ctx, v.Folder(name), &res, after)
 	return res, nil
 }
 
@@ -165,7 +149,6 @@ func (j job) retain(ctx context.Context, v *vault.Vault, res *backup.Result, aft
 	}
 	started := s.options.Now()
 	opts.Newest = res.Status
-	opts.Lost, opts.Of = retention.Loss(res.Manifest, res.Previous)
 	out, err := retention.Apply(ctx, v, opts)
 	res.Removed = append(res.Removed, out.Removed...)
 	after.held = out.Held

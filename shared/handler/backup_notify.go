@@ -22,14 +22,19 @@ const (
 	minNotifyTime = time.Second
 )
 
-// tell sends the notification that a run deserves: of a failure, or the digest of a backup that this run has completed. A date that was complete already and a
-// successful verification deserve none. A notification that cannot be sent is a warning and changes nothing else.
+// tell sends the notification that a run deserves: of a failure, or the digest of a backup that this run has completed or found unreported. A date that was
+// reported already and a successful verification deserve none. A notification that cannot be sent is a warning and changes nothing else; what could
+// be told is put on record.
 func (j job) tell(ctx context.Context, w vault.Workspace, res *backup.Result, err error, after *aftermath) {
 	if err == nil && res.Status == vault.Complete && res.Manifest == nil {
 		return
 	}
 	if err := j.session.publish(ctx, j.inv, subject(w, j, *res, after), j.message(w, *res, err, after)); err != nil {
 		after.warn("the notification could not be sent: %v", err)
+		return
+	}
+	if err == nil && after.committed != nil {
+		j.reported(ctx, *res, after)
 	}
 }
 
@@ -128,7 +133,7 @@ func (j job) message(w vault.Workspace, res backup.Result, err error, after *aft
 func missingText(m vault.Missing) string {
 	what := asset.Ref{Kind: m.Kind, Name: m.Name, Directory: m.Directory}.String()
 	if m.Name == "" {
-		what = fmt.Sprintf("%d %s", max(1, m.Count), m.Kind)
+		what = m.Kind.Count(max(1, m.Count))
 	}
 	return what + ": " + m.Reason
 }
@@ -136,7 +141,7 @@ func missingText(m vault.Missing) string {
 // digestLines writes a digest for people.
 func digestLines(line func(string, ...any), d digest.Digest) {
 	if d.Since == "" {
-		line("The first backup here: %d assets.", d.Added)
+		line("The first backup here: %s.", plural(d.Added, "asset"))
 		return
 	}
 	since := "Since " + d.Since
@@ -146,7 +151,7 @@ func digestLines(line func(string, ...any), d digest.Digest) {
 	}
 	line("%s: %d added, %d changed, %d removed, %d renamed.", since, d.Added, d.Changed, d.Removed, d.Renamed)
 	if d.Unknown > 0 {
-		line("Of %d assets it cannot be told: one of the two backups is encrypted.", d.Unknown)
+		line("Of %s it cannot be told: one of the two backups is encrypted.", plural(d.Unknown, "asset"))
 	}
 	if d.MassLoss {
 		line("MASS DELETION: more than a fifth of what the backup before holds is gone.")

@@ -189,6 +189,14 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// are is so many things with their verb: "1 asset is", "3 assets are".
+func are(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " is"
+	}
+	return plural(n, noun) + " are"
+}
+
 // backupDetail is the answer to GET /backups/{name}.
 type backupDetail struct {
 	backupSummary

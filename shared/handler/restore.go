@@ -100,7 +100,7 @@ func (r *restoring) run(ctx context.Context, req restore.Request) (any, error) {
 		report, err = restore.Run(ctx, req, r.restoreOptions())
 	}
 	if err != nil {
-		return answerOf(report), failure("RestoreInterrupted", err)
+		return answerOf(report), failure("RestoreInterrupted", r.advised(err))
 	}
 	report = report.Within(maxItems)
 	if !report.Succeeded() {

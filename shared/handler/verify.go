@@ -9,6 +9,7 @@ import (
 
 	"github.com/dataarts-backup/dataarts-backup/shared/backup"
 	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
+	"github.com/dataarts-backup/dataarts-backup/shared/store"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
@@ -24,7 +25,7 @@ func (s *session) verify(ctx context.Context, _ runtime.Invocation, w vault.Work
 	}
 	started := s.options.Now()
 	res := failed(w, nil)
-	err = verifyInto(ctx, v, command.Verify, &res)
+	err = s.advised(verifyInto(ctx, v, command.Verify, &res))
 	res.DurationMS = s.options.Now().Sub(started).Milliseconds()
 	if err != nil {
 		res.Message = err.Error()
@@ -50,19 +51,65 @@ func verifyInto(ctx context.Context, v *vault.Vault, name string, res *backup.Re
 		return fmt.Errorf("the backup itself is what its manifest says; but %w", brokenChain(chain))
 	}
 	res.Status = vault.Complete
-	res.Message = fmt.Sprintf("verified: %d assets are what the manifest says, no object more and none less; the chain of %s before it is whole",
-		len(b.Manifest.Assets), plural(chain.Length, "backup"))
+	res.Message = fmt.Sprintf("verified: %s what the manifest says, no object more and none less; the chain of %s before it is whole",
+		are(len(b.Manifest.Assets), "asset"), plural(chain.Length, "backup"))
 	if leftover != nil {
 		res.Message += "; " + leftover.Error()
 	}
+	if name == verifyLatest {
+		newer, err := unfinishedSince(ctx, v, b.Folder().Name)
+		if err != nil {
+			return err
+		}
+		res.Message += newer
+	}
 	return nil
+}
+
+// unfinishedSince names the folders after the newest complete backup: a verification of that says nothing of the nights since.
+func unfinishedSince(ctx context.Context, v *vault.Vault, name string) (string, error) {
+	folders, err := v.Folders(ctx)
+	if err != nil {
+		return "", err
+	}
+	var newer []string
+	for _, f := range folders {
+		if f.Name <= name {
+			continue
+		}
+		found, err := f.Inspect(ctx)
+		if err != nil {
+			return "", err
+		}
+		if found.State != vault.StateComplete {
+			newer = append(newer, fmt.Sprintf("%s is %s", f.Name, found.State))
+		}
+	}
+	if len(newer) == 0 {
+		return "", nil
+	}
+	return "; newer, and no backup to restore from: " + few(newer), nil
+}
+
+// few lists the first of many, and says how many more there are.
+func few(all []string) string {
+	const most = 5
+	text := strings.Join(all[:min(most, len(all))], ", ")
+	if more := len(all) - most; more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
+	}
+	return text
 }
 
 // openForVerification opens the backup that is named, and says in the result which it is.
 func openForVerification(ctx context.Context, v *vault.Vault, name string, res *backup.Result) (*vault.Backup, error) {
 	if name != verifyLatest {
 		res.Path = v.Folder(name).Path()
-		return v.Folder(name).Open(ctx)
+		b, err := v.Folder(name).Open(ctx)
+		if errors.Is(err, vault.ErrIncomplete) {
+			return nil, noBackup(ctx, v, name, err)
+		}
+		return b, err
 	}
 	res.Path = v.Path()
 	b, err := v.Latest(ctx)
@@ -70,10 +117,44 @@ func openForVerification(ctx context.Context, v *vault.Vault, name string, res *
 		return nil, err
 	}
 	if b == nil {
-		return nil, fmt.Errorf("%s: %w", v.Path(), vault.ErrIncomplete)
+		newer, err := unfinishedSince(ctx, v, "")
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s: %w%s", v.Path(), vault.ErrIncomplete, newer)
 	}
 	res.Path = b.Folder().Path()
 	return b, nil
+}
+
+// noBackup says why a folder that was named is no complete backup: it is PARTIAL, retention removed it, or it is only known that none is there.
+func noBackup(ctx context.Context, v *vault.Vault, name string, incomplete error) error {
+	folder := v.Folder(name)
+	found, err := folder.Inspect(ctx)
+	if err != nil {
+		return err
+	}
+	if found.State == vault.StatePartial {
+		var missing []string
+		for _, m := range found.Manifest.Missing {
+			missing = append(missing, missingText(m))
+		}
+		return fmt.Errorf("%s is PARTIAL and was never completed; missing: %s", folder.Path(), few(missing))
+	}
+	exists, err := folder.Exists(ctx)
+	if err != nil {
+		return err
+	}
+	stone, err := v.Tombstone(ctx, name)
+	switch {
+	case err == nil && !exists:
+		return fmt.Errorf("%s is gone: retention removed it on %s (%s)", folder.Path(), stone.RemovedAt.UTC().Format("2006-01-02 15:04:05 UTC"), stone.Reason)
+	case err != nil && !errors.Is(err, store.ErrNotExist) && !errors.Is(err, vault.ErrMalformed):
+		return err
+	case !exists:
+		return fmt.Errorf("%w; there is no object in it, and no tombstone says that retention removed it", incomplete)
+	}
+	return incomplete
 }
 
 // verifyObjects reads everything in a backup. What lies there and does no harm is told apart from what is wrong.
@@ -99,5 +180,6 @@ func brokenChain(c vault.Chain) error {
 	if more := len(c.Breaks) - most; more > 0 {
 		text = append(text, fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Errorf("the chain of backups before it is broken: %s", strings.Join(text, "; "))
+	return fmt.Errorf("the chain of backups before it is broken: %s. Find out who deleted or altered that (the access log of the bucket says so); versions of the "+
+		"bucket or a replica may bring it back. If it was done on purpose, a tombstone below removed/ carries the chain on over a deleted day (docs/format.md)", strings.Join(text, "; "))
 }

@@ -62,6 +62,29 @@ func recipients(b *vault.Backup) string {
 // concealed tells whether the report of the plan must not hold what is encrypted in the bucket: the backup's definitions, or the live ones that will be saved.
 func (p *plan) concealed() bool { return p.backup.Manifest.Encrypted() || p.keys.Encrypts() }
 
+// sealingLike returns options that save encrypted what is saved beside encrypted backups: to the recipients that are configured, else to theirs. A setting
+// that is not there must not lay bare what the backup itself keeps closed.
+func (opts Options) sealingLike(backups ...*vault.Backup) (Options, error) {
+	var recipients []string
+	encrypted := false
+	for _, b := range backups {
+		encrypted = encrypted || b.Manifest.Encrypted()
+		recipients = append(recipients, b.Manifest.Recipients...)
+	}
+	if !encrypted {
+		return opts, nil
+	}
+	keys, err := opts.Locations.Keys.OrTo(recipients)
+	if errors.Is(err, vault.ErrNoIdentity) {
+		return opts, refuse("what is overwritten would be saved in plain text, although the backup is encrypted: set BACKUP_RECIPIENTS, or RESTORE_IDENTITY")
+	}
+	if err != nil {
+		return opts, refuse("manifest.json, recipients: %v", err)
+	}
+	opts.Locations.Keys = keys
+	return opts, nil
+}
+
 // undoRemark says what an undo will need that this run does not have.
 func (p *plan) undoRemark() string {
 	saves := false

@@ -306,6 +306,42 @@ func TestRun_OfAPlainBackupWithRecipientsSavesEncrypted(t *testing.T) {
 	}
 }
 
+// A restore and its undo that were told of no recipients must not lay bare beside an encrypted backup what it keeps closed.
+func TestRun_OfAnEncryptedBackupWithoutRecipientsSavesToThoseOfTheBackup(t *testing.T) {
+	t.Parallel()
+	id, second := newIdentity(t), newIdentity(t)
+	d := newDeskWith(t, ring(t, nil, id, second), secrets)
+	d.changed()
+	d.keys = ring(t, id)
+	report := d.must(restore.Complete, `{"id":"x","date":"2026-11-22","duplicateNamePolicy":"overwrite"}`)
+	if strings.Contains(report.Message, "warning") {
+		t.Errorf("%q", report.Message)
+	}
+	before, err := vault.FolderAt(d.Store, localtest.Bucket, "backups/restores/x/before").Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := ring(t, nil, id, second).Recipients(); len(before.Manifest.Assets) != 3 || !slices.Equal(before.Manifest.Recipients, want) {
+		t.Errorf("%d assets for %q, want them for %q", len(before.Manifest.Assets), before.Manifest.Recipients, want)
+	}
+	d.keys = vault.Keys{}
+	if refused := d.undo(restore.Failed, "x"); !strings.Contains(refused.Message, "RESTORE_IDENTITY") {
+		t.Errorf("%q", refused.Message)
+	}
+	d.keys = ring(t, second) // the other one who can read the backup
+	undone := d.undo(restore.Undone, "x")
+	if found := d.leaks(dump(report), dump(undone)); len(found) > 0 {
+		t.Errorf("%q", found)
+	}
+	saved, err := vault.FolderAt(d.Store, localtest.Bucket, "backups/restores/x/undo").Open(t.Context())
+	if err != nil || !saved.Manifest.Encrypted() {
+		t.Errorf("what the undo overwrote is saved in plain text: %v", err)
+	}
+	if text, _ := d.Handle(localtest.Workspace).Asset(dataarts.Scripts, "payroll"); !strings.Contains(string(text), newSQL) || !strings.Contains(d.variables(), newPassword) {
+		t.Errorf("%s %s", text, d.variables())
+	}
+}
+
 func TestUndo_OfARestoreThatOverwroteNothingNeedsNoKey(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, having(dataarts.Jobs, batch("a")))

@@ -15,7 +15,8 @@ type Locations struct {
 	Store  store.Store
 	Bucket string
 	Root   string // what no restore leaves; ends with "/", or is empty
-	// Keys read encrypted backups, and encrypt what a restore or an undo saves before it writes.
+	// Keys read encrypted backups, and encrypt what a restore or an undo saves before it writes. Where they have no recipients, what is saved on account of
+	// an encrypted backup is encrypted to that backup's.
 	Keys vault.Keys
 	// Prefix is the location of a workspace's backups in the bucket.
 	Prefix func(workspace string) (string, error)
@@ -38,6 +39,11 @@ func (l Locations) find(ctx context.Context, req Request) (*vault.Backup, error)
 	if err != nil {
 		return nil, err
 	}
+	return l.open(ctx, folder, req)
+}
+
+// open opens a folder as far as the request allows.
+func (l Locations) open(ctx context.Context, folder *vault.Folder, req Request) (*vault.Backup, error) {
 	b, err := folder.Open(ctx)
 	if errors.Is(err, vault.ErrIncomplete) && req.AllowPartial {
 		b, err = folder.OpenPartial(ctx)

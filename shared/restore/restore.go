@@ -203,6 +203,10 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 	if err != nil {
 		return err
 	}
+	sealed, err := opts.sealingLike(backup)
+	if err != nil {
+		return err
+	}
 	report.Backup = backup.Folder().Path()
 	if report.Workspace == "" {
 		report.Workspace = backup.Manifest.Workspace.ID
@@ -213,7 +217,7 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 	reports := opts.Locations.Reports()
 	if req.DryRun {
 		p, err := makePlan(ctx, planning{request: req, backup: backup, target: opts.Workspace(report.Workspace), concurrency: opts.Concurrency,
-			keys: opts.Locations.Keys})
+			keys: sealed.Locations.Keys})
 		if err != nil {
 			return err
 		}
@@ -240,7 +244,9 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 			}
 			err = run(ctx, req, opts.holding(check), report, now)
 		} else {
-			err = apply(ctx, req, opts, report, now, backup, check)
+			err = inUse(ctx, req, sealed, backup, func(ctx context.Context) error {
+				return apply(ctx, req, sealed, report, now, backup, check)
+			})
 		}
 		if refusal, ok := errors.AsType[*Refusal](err); ok {
 			return opts.refused(ctx, report, now, refusal)
@@ -283,21 +289,34 @@ func underLease(ctx context.Context, opts Options, workspace string, fn func(ctx
 	if opts.check != nil { // held by the caller already
 		return fn(ctx, opts.check)
 	}
-	hold, err := lease.Acquire(ctx, opts.Locations.Store, opts.Locations.leaseKey(workspace), opts.Lease)
+	hold, release, err := opts.acquire(ctx, opts.Locations.leaseKey(workspace), "keep other restores away from workspace "+workspace)
 	if err != nil {
-		return fmt.Errorf("keep other restores away from workspace %s: %w", workspace, err)
+		return err
 	}
-	defer func() {
+	defer release()
+	return lostReason(hold, fn(hold.Context(), hold.Check))
+}
+
+// acquire waits for the lease on a key; what says what it is for. release gives it back.
+func (opts Options) acquire(ctx context.Context, key, what string) (hold *lease.Lease, release func(), err error) {
+	hold, err = lease.Acquire(ctx, opts.Locations.Store, key, opts.Lease)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return hold, func() {
 		// The restore's own context may be over; the lease has to go all the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err := hold.Release(ctx); err != nil {
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("the lease was not released; the next restore waits until it is stale")
+			zerolog.Ctx(ctx).Warn().Err(err).Str("key", key).Msg("the lease was not released; whoever needs it next waits until it is stale")
 		}
-	}()
-	err = fn(hold.Context(), hold.Check)
+	}, nil
+}
+
+// lostReason is the error of work under a lease: the reason why that ended rather than "context canceled".
+func lostReason(hold *lease.Lease, err error) error {
 	if cause := context.Cause(hold.Context()); err != nil && cause != nil && errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%w (%w)", cause, err) // the reason rather than "context canceled"
+		return fmt.Errorf("%w (%w)", cause, err)
 	}
 	return err
 }

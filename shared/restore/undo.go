@@ -97,6 +97,9 @@ func (u *undoing) run(ctx context.Context) error {
 	if err := readable(before); err != nil {
 		return err
 	}
+	if u.opts, err = u.opts.sealingLike(before...); err != nil {
+		return err
+	}
 	rows, err := u.list(ctx)
 	if err != nil {
 		return err

@@ -23,8 +23,6 @@ type Options struct {
 
 	// Newest is how the run ended that retention follows; empty where there was none. Whatever it says, the newest folder in the bucket counts, too.
 	Newest vault.Status
-	// Lost of Of assets are gone since the backup before that run; see [Loss].
-	Lost, Of int
 	// Upcoming is the name of a folder that is taken for complete, and the newest, although it is not there yet: what a run would write. For dry runs.
 	Upcoming string
 
@@ -64,6 +62,8 @@ type folder struct {
 	sha256 string // of the manifest of a complete backup
 	fault  error  // why it is neither complete nor unfinished, if that is to be reported
 	good   bool   // its listing was compared with its manifest
+
+	contents *contents // of a complete backup that a loss is counted with; nil until it is read
 }
 
 // inspections is how many folders are looked at at the same time: a manifest may have 10 MB, and the function little memory.
@@ -179,8 +179,9 @@ func inspect(ctx context.Context, dated *vault.Folder) *folder {
 // and the plan is made again without it.
 func (a *application) decide(ctx context.Context) (Decision, error) {
 	for {
-		if a.out.Held = held(a.folders, a.opts); a.out.Held != "" {
-			return Decision{}, nil
+		var err error
+		if a.out.Held, err = a.held(ctx); err != nil || a.out.Held != "" {
+			return Decision{}, err
 		}
 		candidates := make([]Candidate, len(a.folders))
 		for i, f := range a.folders {
@@ -257,7 +258,7 @@ func (a *application) each(ctx context.Context, gone []Verdict, do func(context.
 // reasonOf says in words why a folder stays.
 func reasonOf(err error) string {
 	switch {
-	case errors.Is(err, errBusy):
+	case errors.Is(err, errBusy), errors.Is(err, errInUse):
 		return err.Error()
 	case errors.Is(err, vault.ErrProtected):
 		return "it is protected, and will be tried again: " + err.Error()
@@ -274,6 +275,9 @@ func (a *application) removal(f *folder, verdict Verdict) vault.Removal {
 // remove deletes one folder under its lease.
 func (a *application) remove(ctx context.Context, f *folder, verdict Verdict) error {
 	err := a.underLease(ctx, f.Name, func(hold *lease.Lease) error {
+		if err := a.unused(hold.Context(), f.Name); err != nil {
+			return err
+		}
 		removal := a.removal(f, verdict)
 		removal.Ready = hold.Check
 		return a.vault.Remove(hold.Context(), f.Name, removal)
@@ -289,8 +293,40 @@ func (a *application) remove(ctx context.Context, f *folder, verdict Verdict) er
 // errBusy is the error of a folder that a run works on.
 var errBusy = errors.New("a run is at work on it")
 
+// errInUse is the error of a folder that a restore reads.
+var errInUse = errors.New("it is being restored from")
+
 // underLease does something while no run is at work on the folder. A lease that a dead run left behind is waited for; a living one is not.
 func (a *application) underLease(ctx context.Context, name string, do func(*lease.Lease) error) error {
+	hold, err := a.acquire(ctx, a.vault.LeaseKey(name), errBusy)
+	if err != nil {
+		return err
+	}
+	defer a.release(ctx, hold, name)
+	return do(hold)
+}
+
+// unused is [errInUse] while a restore reads from the folder, whose lease is held. What a killed restore left behind is waited for and cleared away.
+func (a *application) unused(ctx context.Context, name string) error {
+	keys, err := a.vault.UseKeys(ctx, name)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, key := range keys {
+		group.Go(func() error {
+			hold, err := a.acquire(ctx, key, errInUse)
+			if err == nil {
+				a.release(ctx, hold, name)
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// acquire gets a lease that nobody alive holds, else the error busy. How long it waits is bounded: a dead holder's lease passes on within it.
+func (a *application) acquire(ctx context.Context, key string, busy error) (*lease.Lease, error) {
 	const defaultTTL = 30 * time.Second // of package lease
 	patience := max(a.opts.Lease.TTL, 0)
 	if patience == 0 {
@@ -298,28 +334,29 @@ func (a *application) underLease(ctx context.Context, name string, do func(*leas
 	}
 	// The lease is bound to its context, so that must not be one with a deadline.
 	waiting, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	timer := time.AfterFunc(patience*3/2, func() { giveUp(errBusy) })
-	hold, err := lease.Acquire(waiting, a.vault.Store(), a.vault.LeaseKey(name), a.opts.Lease)
+	timer := time.AfterFunc(patience*3/2, func() { giveUp(busy) })
+	hold, err := lease.Acquire(waiting, a.vault.Store(), key, a.opts.Lease)
 	if !timer.Stop() && err == nil { // it came at the last moment
-		err = errBusy
-	}
-	if hold != nil {
-		defer func() {
-			release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			if err := hold.Release(release); err != nil {
-				zerolog.Ctx(ctx).Warn().Err(err).Str("operation", "retention").Str("folder", name).Msg("the lease was not released; the next run waits until it is stale")
-			}
-		}()
+		a.release(ctx, hold, key)
+		err = busy
 	}
 	if err != nil {
-		if cause := context.Cause(waiting); errors.Is(cause, errBusy) {
-			return errBusy
+		defer giveUp(nil)
+		if cause := context.Cause(waiting); errors.Is(cause, busy) {
+			return nil, busy
 		}
-		return err
+		return nil, err
 	}
-	return do(hold)
+	context.AfterFunc(hold.Context(), func() { giveUp(nil) })
+	return hold, nil
+}
+
+func (a *application) release(ctx context.Context, hold *lease.Lease, what string) {
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := hold.Release(release); err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Str("operation", "retention").Str("lease", what).Msg("the lease was not released; the next run waits until it is stale")
+	}
 }
 
 // withdraw takes back the tombstones of backups that stay: a removal was cut off before it removed anything, and the rules have changed since. With its

@@ -110,10 +110,37 @@ func TestApply_IsHeld(t *testing.T) {
 		"while_a_run_has_only_begun":         {func(w *world) { w.put("2026-11-22T100000/progress.json", "{}") }, retention.Options{Newest: vault.Complete}, "2026-11-22T100000, of the newest date, is INCOMPLETE"},
 		"while_the_newest_is_damaged":        {func(w *world) { w.put("2026-11-21/manifest.json", "{}") }, retention.Options{}, "2026-11-21, of the newest date, is DAMAGED"},
 		"while_the_newest_lost_an_object":    {func(w *world) { w.drop("2026-11-21/4_jobs/load.job") }, retention.Options{}, "2026-11-21, of the newest date, is DAMAGED"},
-		"when_more_than_a_fifth_is_gone":     {nil, retention.Options{Lost: 21, Of: 100}, "21 of 100 assets are gone"},
-		"and_not_when_a_fifth_is_gone":       {nil, retention.Options{Lost: 20, Of: 100}, ""},
-		"and_not_when_nothing_was_there":     {nil, retention.Options{Lost: 0, Of: 0}, ""},
-		"and_not_by_what_the_console_wrote":  {func(w *world) { w.put("2026-11-22/backup.json", `{"jobs":{}}`) }, retention.Options{}, ""},
+		"when_more_than_a_fifth_is_gone":     {func(w *world) { w.holding("2026-11-22", 98); w.holding("2026-11-23", 77) }, retention.Options{}, "21 of the 100 assets of 2026-11-22 are gone from 2026-11-23"},
+		"and_not_when_a_fifth_is_gone":       {func(w *world) { w.holding("2026-11-22", 98); w.holding("2026-11-23", 78) }, retention.Options{}, ""},
+		"and_not_for_what_was_lost_a_day_ago": {func(w *world) {
+			w.holding("2026-11-22", 98)
+			w.holding("2026-11-23", 1)
+			w.holding("2026-11-24", 1)
+		}, retention.Options{}, ""},
+		"when_a_backup_by_hand_finds_more_than_a_fifth_gone": {func(w *world) { w.holding("2026-11-22", 98); w.holding("2026-11-22T150000", 1) }, retention.Options{},
+			"97 of the 100 assets of 2026-11-22 are gone from 2026-11-22T150000"},
+		"although_a_backup_by_hand_was_taken_after_the_loss_the_day_before": {func(w *world) {
+			w.holding("2026-11-22", 98)
+			w.holding("2026-11-22T150000", 1)
+			w.holding("2026-11-23", 1)
+		}, retention.Options{}, "97 of the 100 assets of 2026-11-22 are gone from 2026-11-23"},
+		"although_a_backup_by_hand_was_taken_after_the_loss_the_same_day": {func(w *world) {
+			w.holding("2026-11-22", 98)
+			w.holding("2026-11-23", 1)
+			w.holding("2026-11-23T150000", 1)
+		}, retention.Options{}, "97 of the 100 assets of 2026-11-22 are gone from 2026-11-23"},
+		"although_everything_is_back_the_same_day": {func(w *world) {
+			w.holding("2026-11-22", 98)
+			w.holding("2026-11-23", 1)
+			w.holding("2026-11-23T150000", 98)
+		}, retention.Options{}, "97 of the 100 assets of 2026-11-22 are gone from 2026-11-23"},
+		"and_not_by_a_loss_that_was_made_good_before_the_next_day": {func(w *world) {
+			w.holding("2026-11-22", 98)
+			w.holding("2026-11-22T150000", 1)
+			w.holding("2026-11-23", 98)
+		}, retention.Options{}, ""},
+		"when_the_last_date_before_is_days_ago": {func(w *world) { w.holding("2026-11-22", 98); w.holding("2026-11-29", 1) }, retention.Options{}, "are gone from 2026-11-29"},
+		"and_not_by_what_the_console_wrote":     {func(w *world) { w.put("2026-11-22/backup.json", `{"jobs":{}}`) }, retention.Options{}, ""},
 		"and_not_by_a_failure_that_was_healed": {func(w *world) {
 			w.backup("2026-11-22T080000", vault.Partial)
 			w.backup("2026-11-22T090000", vault.Complete)
@@ -493,4 +520,39 @@ func TestLoss_CountsWhatYesterdayHadAndTodayHasNot(t *testing.T) {
 	if lost, of := retention.Loss(today, nil); lost != 0 || of != 0 {
 		t.Errorf("%d of %d", lost, of)
 	}
+}
+
+func TestApply_LeavesABackupThatIsReadUntilThatEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.backup("2026-11-20", vault.Complete)
+		w.backup("2026-11-21", vault.Complete)
+		opts := retention.Options{Keep: retention.Keep{Daily: 1}}
+		first, err := lease.Acquire(t.Context(), w.store, w.vault.UseKey("2026-11-20", "restore-a"), lease.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		killed, kill := context.WithCancel(t.Context())
+		if _, err := lease.Acquire(killed, w.store, w.vault.UseKey("2026-11-20", "restore-b"), lease.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		kill() // its object stays
+		before := w.keys("2026-11-20/")
+		began := time.Now()
+		out := w.apply(opts)
+		wantLeft(t, out, "2026-11-20", "it is being restored from")
+		if took := time.Since(began); len(out.Removed) != 0 || !slices.Equal(w.keys("2026-11-20/"), before) || took > time.Minute {
+			t.Errorf("%+v after %s, and there is %q", out, took, w.keys(""))
+		}
+		if err := first.Context().Err(); err != nil {
+			t.Errorf("the reading ended: %v", err)
+		}
+		if err := first.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if out := w.apply(opts); !slices.Equal(out.Removed, []string{"2026-11-20"}) || len(w.keys("leases/")) != 0 {
+			t.Errorf("%+v, and there is %q", out, w.keys("leases/"))
+		}
+	})
 }

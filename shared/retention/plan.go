@@ -3,7 +3,7 @@
 // What it guarantees: a backup goes only while, for each rule, the newest complete backup of each of the last N calendar days, ISO weeks, months or years that
 // hold one stays, and only after the store was asked whether every object of those that stay is there. The newest complete backup never
 // goes, nor does anything that this program did not write or cannot account for. Nothing goes while the newest run is not
-// COMPLETE, nor on a day that lost more than a fifth of its assets. A removal that is cut off leaves a folder that is a whole backup or
+// COMPLETE, nor on a day that lost more than a fifth of what it or the day before it held. Nothing goes that a restore reads. A removal that is cut off leaves a folder that is a whole backup or
 // none at all, and the next run ends what was begun.
 package retention
 

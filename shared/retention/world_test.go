@@ -57,16 +57,39 @@ func newWorld(t *testing.T) *world {
 // backup writes a folder as a run does: complete, or PARTIAL.
 func (w *world) backup(name string, status vault.Status) {
 	w.t.Helper()
+	w.backupAt(name, status, w.started(name))
+}
+
+// holding writes a complete backup of a resource, a script and so many jobs.
+func (w *world) holding(name string, jobs int) {
+	w.t.Helper()
+	names := make([]string, jobs)
+	names[0] = "load"
+	for i := 1; i < jobs; i++ {
+		names[i] = fmt.Sprintf("job%03d", i)
+	}
+	w.backupOf(name, vault.Complete, w.started(name), names...)
+}
+
+// started is the moment that a folder is named after.
+func (w *world) started(name string) time.Time {
+	w.t.Helper()
 	started, err := time.Parse("2006-01-02T150405", name)
 	if err != nil {
 		if started, err = time.Parse(time.DateOnly, name); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	w.backupAt(name, status, started)
+	return started
 }
 
 func (w *world) backupAt(name string, status vault.Status, started time.Time) {
+	w.t.Helper()
+	w.backupOf(name, status, started, "load")
+}
+
+// backupOf writes a folder that holds a resource, a script and jobs.
+func (w *world) backupOf(name string, status vault.Status, started time.Time, jobs ...string) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	writer, err := w.vault.Folder(name).Begin(ctx)
@@ -75,7 +98,11 @@ func (w *world) backupAt(name string, status vault.Status, started time.Time) {
 	}
 	m := &vault.Manifest{FormatVersion: vault.FormatVersion, BackupDate: name[:10], Workspace: vault.Workspace{ID: "sales"}, StartedAt: started, Status: status,
 		Totals: map[asset.Kind]int{}, Counts: map[asset.Kind]int{}, Previous: w.last}
-	for _, ref := range []asset.Ref{{Kind: asset.Env, Name: asset.EnvName}, {Kind: asset.Resources, Name: "udf", Directory: "/jars"}, {Kind: asset.Scripts, Name: "dim"}, {Kind: asset.Jobs, Name: "load"}} {
+	refs := []asset.Ref{{Kind: asset.Env, Name: asset.EnvName}, {Kind: asset.Resources, Name: "udf", Directory: "/jars"}, {Kind: asset.Scripts, Name: "dim"}}
+	for _, job := range jobs {
+		refs = append(refs, asset.Ref{Kind: asset.Jobs, Name: job})
+	}
+	for _, ref := range refs {
 		a, err := writer.Put(ctx, ref, fmt.Appendf(nil, `{"name":%q,"day":%q}`, ref.Name, name))
 		if err != nil {
 			w.t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strings"
+	"slices"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
 )
@@ -26,7 +26,7 @@ type BreakKind string
 const (
 	// Vanished: a day is gone, and no tombstone says that retention removed it.
 	Vanished BreakKind = "vanished"
-	// Altered: a manifest is not the one that the newer one knew.
+	// Altered: a manifest is not the one that the newer one knew, or the folder is damaged and the newer ones passed it over.
 	Altered BreakKind = "altered"
 	// Astray: what a manifest names as the one before it cannot be.
 	Astray BreakKind = "astray"
@@ -42,18 +42,30 @@ type Break struct {
 func (b Break) String() string { return b.Reason }
 
 // Chain walks from a backup of a dated folder back over `previous` to the first one. A day that retention removed is fine: its tombstone leads on. After a
-// break the walk goes on with the newest backup before it, so that every break is told. One manifest is in memory at a time. The
-// error is that of a store which did not give an object out, so that nothing is known.
+// break the walk goes on with the newest backup before it, so that every break is told. A folder that is damaged is a break, too, where it lies between two
+// links: a backup that was taken after the damage names the one before it. A folder there that is not finished, or that the DataArts console wrote, is none.
+// One manifest is in memory at a time. The error is that of a store which did not give an object out, so that nothing is known.
 func (b *Backup) Chain(ctx context.Context) (Chain, error) {
-	location := strings.TrimSuffix(b.folder.prefix, b.folder.Name+"/")
-	w := walk{vault: New(b.folder.store, b.folder.bucket, location), seen: map[link]bool{}}
-	newer, previous := b.folder.Name, b.Manifest.Previous
-	for previous != nil {
-		next, err := w.step(ctx, newer, *previous)
-		if err != nil {
-			return w.chain, fmt.Errorf("follow the chain of manifests from %s: %w", b.folder.Path(), err)
+	w := walk{vault: b.folder.Location(), seen: map[link]bool{}}
+	failed := func(err error) (Chain, error) {
+		return w.chain, fmt.Errorf("follow the chain of manifests from %s: %w", b.folder.Path(), err)
+	}
+	folders, err := w.vault.Folders(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	at := position{b.folder.Name, b.Manifest.Previous}
+	for at.name != "" {
+		var next position
+		if at.previous != nil {
+			if next, err = w.step(ctx, at.name, *at.previous); err != nil {
+				return failed(err)
+			}
 		}
-		newer, previous = next.name, next.previous
+		if err := w.between(ctx, folders, next.name, at.name); err != nil {
+			return failed(err)
+		}
+		at = next
 	}
 	return w.chain, nil
 }
@@ -63,6 +75,28 @@ type walk struct {
 	vault *Vault
 	seen  map[link]bool
 	chain Chain
+}
+
+// between looks at the folders that the chain passes over between two links, newest first; older is empty before the first one.
+func (w *walk) between(ctx context.Context, folders []*Folder, older, newer string) error {
+	for _, f := range slices.Backward(folders) {
+		if f.Name <= older || f.Name >= newer || w.told(f) {
+			continue
+		}
+		found, err := f.Inspect(ctx)
+		if err != nil {
+			return err
+		}
+		if found.State == StateDamaged {
+			w.broken(Altered, f.Name, "was damaged or altered, and the backups after it have passed it over: %v", found.Fault)
+		}
+	}
+	return nil
+}
+
+// told tells whether a break says already what is wrong with a folder.
+func (w *walk) told(f *Folder) bool {
+	return slices.ContainsFunc(w.chain.Breaks, func(b Break) bool { return b.Folder == f.Path() })
 }
 
 // link is one manifest as a newer one names it.
@@ -79,11 +113,37 @@ func (w *walk) broken(kind BreakKind, name, format string, args ...any) {
 	w.chain.Breaks = append(w.chain.Breaks, Break{Folder: folder, Kind: kind, Reason: folder + " " + fmt.Sprintf(format, args...)})
 }
 
+// Before returns the backup that the manifest names as the one before it; nil for the first one. Errors: those of [Folder.Open], and [ErrUnproved] where the
+// backup is not the one that was known when this one was taken.
+func (b *Backup) Before(ctx context.Context) (*Backup, error) {
+	p := b.Manifest.Previous
+	if p == nil {
+		return nil, nil //nolint:nilnil // the first backup has none before it
+	}
+	name, ok := p.folder()
+	if !ok {
+		return nil, fmt.Errorf("%s names %q as the manifest before it, and that is none: %w", b.folder.Path(), p.Path, ErrUnproved)
+	}
+	before, err := b.folder.Location().Folder(name).Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if before.ManifestSHA256 != p.SHA256 {
+		return nil, fmt.Errorf("%s is not the backup that %s was taken after: %w", before.folder.Path(), b.folder.Name, ErrUnproved)
+	}
+	return before, nil
+}
+
+// folder is the name of the dated folder whose manifest is meant. Only the name counts: a location that was copied to another bucket is the same chain.
+func (p Previous) folder() (name string, ok bool) {
+	name = path.Base(path.Dir(p.Path))
+	return name, path.Base(p.Path) == manifestName && IsFolderName(name)
+}
+
 // step goes from the backup newer to the one that its manifest names.
 func (w *walk) step(ctx context.Context, newer string, p Previous) (position, error) {
-	// Only the name counts: a location that was copied to another bucket is the same chain.
-	name := path.Base(path.Dir(p.Path))
-	if path.Base(p.Path) != manifestName || !IsFolderName(name) {
+	name, ok := p.folder()
+	if !ok {
 		w.broken(Astray, newer, "names %q as the manifest before it, and that is none", p.Path)
 		return w.resume(ctx, newer)
 	}

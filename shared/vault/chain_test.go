@@ -206,6 +206,50 @@ func TestChain_OfWhatTheStoreDoesNotGiveOutIsAnErrorAndNoVerdict(t *testing.T) {
 	}
 }
 
+// A damaged backup is not named by those that are taken after it, so that no link leads to it.
+func TestChain_TellsOfADamagedDayThatLaterBackupsPassedOver(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*shelf)
+		want   []string // folders of breaks
+	}{
+		"its_manifest_was_altered":  {func(s *shelf) { s.put("nightly/2026-11-20/manifest.json", "{}") }, []string{"2026-11-20"}},
+		"its_manifest_has_vanished": {func(s *shelf) { s.drop("nightly/2026-11-20/manifest.json") }, []string{"2026-11-20"}},
+		"its_commit_is_malformed":   {func(s *shelf) { s.put("nightly/2026-11-20/backup.json", "{") }, []string{"2026-11-20"}},
+		"all_the_days_before": {func(s *shelf) {
+			s.put("nightly/2026-11-19/manifest.json", "{}")
+			s.put("nightly/2026-11-20/manifest.json", "{}")
+		}, []string{"2026-11-20", "2026-11-19"}},
+		"it_was_never_finished":           {func(s *shelf) { s.lose("2026-11-20"); s.put("nightly/2026-11-20/progress.json", "{}") }, nil},
+		"it_is_PARTIAL":                   {func(s *shelf) { s.lose("2026-11-20"); s.write("2026-11-20", noon, vault.Partial) }, nil},
+		"it_is_the_DataArts_console's":    {func(s *shelf) { s.lose("2026-11-20"); s.put("nightly/2026-11-20/backup.json", `{"jobs":{}}`) }, nil},
+		"and_no_folder_of_another_making": {func(s *shelf) { s.lose("2026-11-20"); s.put("nightly/20.11.2026/backup.json", "{") }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t)
+			s.linked("2026-11-19")
+			s.linked("2026-11-20")
+			c.change(s)
+			s.linked("2026-11-21")
+			chain, err := s.linked("2026-11-22").Chain(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, b := range chain.Breaks {
+				got = append(got, strings.TrimSuffix(strings.TrimPrefix(b.Folder, s.vault.Path()), "/"))
+				if b.Kind != vault.Altered || !strings.HasPrefix(b.Reason, b.Folder+" was damaged or altered") {
+					t.Errorf("%+v", b)
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("breaks %q, want %q: %+v", got, c.want, chain)
+			}
+		})
+	}
+}
+
 func TestChain_OfADayThatWasFinishedLate(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)

@@ -70,6 +70,26 @@ func (k Keys) Recipients() []string {
 	return all
 }
 
+// OrTo returns the keys, with these recipients if they have none: what is saved beside a backup that is encrypted must not lie there plain because nobody
+// configured recipients. Without any it is the identity's own. Errors: [ErrNoIdentity] where there is nobody to encrypt to; a recipient that is none.
+func (k Keys) OrTo(recipients []string) (Keys, error) {
+	if k.Encrypts() {
+		return k, nil
+	}
+	to, err := ParseKeys(recipients, "")
+	if err != nil {
+		return Keys{}, err
+	}
+	to.identity = k.identity
+	if !to.Encrypts() {
+		if to.identity == nil {
+			return Keys{}, ErrNoIdentity
+		}
+		to.recipients = append(to.recipients, to.identity.Recipient())
+	}
+	return to, nil
+}
+
 // fits tells whether what is encrypted to these recipients, in any order, or to none, is as these keys would write it. What was written to others must not
 // be taken over: nobody who has the keys of today could be sure to read it.
 func (k Keys) fits(recipients []string) bool {

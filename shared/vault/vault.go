@@ -136,6 +136,11 @@ func FolderAt(s store.Store, bucket, prefix string) *Folder {
 	return &Folder{Name: path.Base(prefix), store: s, bucket: bucket, prefix: prefix}
 }
 
+// Location is the vault that the folder lies in.
+func (f *Folder) Location() *Vault {
+	return &Vault{store: f.store, bucket: f.bucket, prefix: strings.TrimSuffix(f.prefix, f.Name+"/"), keys: f.keys}
+}
+
 // Path is the obs:// path of the folder.
 func (f *Folder) Path() string { return "obs://" + f.bucket + "/" + f.prefix }
 
@@ -196,4 +201,29 @@ func isAssetKey(key string) bool {
 }
 
 // LeaseKey is the object through which runs for one dated folder keep apart. It lies beside the folders, so that no folder holds more than a backup.
-func (v *Vault) LeaseKey(folder string) string { return v.prefix + "leases/" + folder + ".json" }
+func (v *Vault) LeaseKey(folder string) string { return v.prefix + leaseFolder + folder + ".json" }
+
+const leaseFolder = "leases/"
+
+// useFolder is where the leases of those lie who read a folder that must not go meanwhile.
+func (v *Vault) useFolder(folder string) string { return v.prefix + leaseFolder + folder + "/" }
+
+// UseKey is the lease of one who reads a dated folder that must not be removed meanwhile, such as a restore. Any number may read at the same time, so each has a
+// use of its own: a name that fits into a key. It is acquired while the folder's own lease is held, so that it is there before a removal begins or
+// comes after its end.
+func (v *Vault) UseKey(folder, use string) string { return v.useFolder(folder) + use + ".json" }
+
+// UseKeys lists the leases of those who read a dated folder, or did and were killed. Who holds the folder's lease finds all of them.
+func (v *Vault) UseKeys(ctx context.Context, folder string) ([]string, error) {
+	var keys []string
+	err := v.store.List(ctx, v.useFolder(folder), "", func(info store.Info) error {
+		if strings.HasSuffix(info.Key, ".json") {
+			keys = append(keys, info.Key)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for those who read %s: %w", v.Folder(folder).Path(), err)
+	}
+	return keys, nil
+}

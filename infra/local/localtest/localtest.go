@@ -4,6 +4,7 @@ package localtest
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -36,12 +37,15 @@ type Cloud struct {
 	Store    store.Store     // Bucket
 
 	V1, V2, StoreURL string // base URLs
+
+	// FactoryTransport and StoreTransport reach a cloud of pipes, at these base URLs; nil are sockets.
+	FactoryTransport, StoreTransport http.RoundTripper
 }
 
 // Options change how the clients of a cloud reach it.
 type Options struct {
 	// Pipes connects them by pipes inside the process instead of sockets, so that the cloud can live in a bubble of testing/synctest: there, back-off,
-	// pauses, slow answers, leases and the deadlines of contexts pass in no time. V1, V2 and StoreURL are then of no use.
+	// pauses, slow answers, leases and the deadlines of contexts pass in no time. V1, V2 and StoreURL are then to be reached by the transports of the cloud only.
 	Pipes bool
 	// PageSize is the page size of listings, so that few assets make many pages; 0 is the client's own.
 	PageSize int
@@ -76,6 +80,7 @@ func NewWith(t *testing.T, opts Options) *Cloud {
 		c.V1, c.V2, c.StoreURL = "http://"+v1Host, "http://"+v2Host, "http://127.0.0.1"
 		client.Transport = byHost{v1Host: piped(t, c.DataArts.V1()), v2Host: piped(t, c.DataArts.V2())}
 		storeClient.Transport = piped(t, c.Objects)
+		c.FactoryTransport, c.StoreTransport = client.Transport, storeClient.Transport
 	} else {
 		v1, v2, objects := httptest.NewServer(c.DataArts.V1()), httptest.NewServer(c.DataArts.V2()), httptest.NewServer(c.Objects)
 		t.Cleanup(func() { v1.Close(); v2.Close(); objects.Close() })
