@@ -84,11 +84,12 @@ func count(c *local.Cloud, operation, key string) *atomic.Int64 {
 	return &n
 }
 
-// onlyBackups wants nothing in the bucket beside the night's folder and reports of restores: no lease, no part of an upload.
+// onlyBackups wants nothing in the bucket beside the night's folder, the record that it was reported, and reports of restores: no lease, no part of an
+// upload.
 func onlyBackups(t *testing.T, c *local.Cloud) {
 	t.Helper()
 	left := slices.DeleteFunc(keys(t, c, ""), func(key string) bool {
-		return strings.HasPrefix(key, folderOfTheNight) || strings.HasSuffix(key, "/report.json")
+		return strings.HasPrefix(key, folderOfTheNight) || strings.HasSuffix(key, "/report.json") || strings.HasSuffix(key, "/reported.json")
 	})
 	if len(left) > 0 {
 		t.Errorf("left behind: %v", left)
