@@ -218,7 +218,7 @@ func (r *reading) export(how string, batch []*entry, tries *int) (left []*entry,
 	}
 	err = r.t.source.Export(r.ctx, names, func(name string, definition json.RawMessage) error {
 		e := byName[name]
-		if !wholeJob(e, definition) {
+		if !wholeJob(e, definition) && factory.Addressable(name) { // a job that cannot be asked for has nothing better
 			return nil
 		}
 		delete(byName, name)

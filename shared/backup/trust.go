@@ -144,6 +144,9 @@ func (t *trust) believes(classes []string) bool {
 // offer shows a bulk definition, which becomes a sample if it teaches something.
 func (t *trust) offer(e *entry, definition []byte) {
 	kind := e.row.ref.Kind
+	if kind != asset.Resources && !factory.Addressable(e.row.ref.Name) {
+		return // there is no single call to hold it against
+	}
 	features, sizes, number := features(kind, definition), sizes(kind, definition), t.number(e.row.ref)
 	t.mu.Lock()
 	defer t.mu.Unlock()

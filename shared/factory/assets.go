@@ -44,6 +44,12 @@ func (w *Workspace) Get(ctx context.Context, ref asset.Ref, id string) (json.Raw
 	return definition, err
 }
 
+// Addressable tells whether a job or script of this name can be asked for by itself. Its name is a segment of an address, and no address can
+// hold these.
+func Addressable(name string) bool {
+	return name != "" && name != "." && name != ".." && !strings.Contains(name, "/")
+}
+
 // Create creates an asset from a definition. It returns the id of a new resource; for jobs and scripts the API tells none.
 //
 // It is sent again only when it is certain that the service has not seen it (no connection, throttled). Where the answer was
