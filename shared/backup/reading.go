@@ -301,31 +301,43 @@ func (r *reading) came(e *entry, definition []byte, bulk bool) (version int, row
 }
 
 // whole tells whether a list row looks like a definition, as far as that can be seen without another one: the fields that a create call
-// asks for are there, and hold something.
+// asks for are there.
 func whole(kind asset.Kind, row []byte) bool {
 	want := []string{"type", "content"}
 	if kind == asset.Resources {
 		want = []string{"type", "location"}
 	}
 	for _, name := range want {
-		if rawjson.StringAt(row, name) == "" {
+		value, ok := rawjson.Path(row, name)
+		if !ok {
+			return false
+		}
+		if _, ok := rawjson.String(value); !ok {
 			return false
 		}
 	}
 	return true
 }
 
-// wholeJob tells whether an exported definition looks like the job's: it has nodes, and lies where the job's list row says, if it says that.
+// wholeJob tells whether an exported definition looks like the job's: it has a list of nodes, and lies where the job's list row says, if it says that.
 func wholeJob(e *entry, definition []byte) bool {
 	nodes, ok := rawjson.Path(definition, "nodes")
-	if !ok {
-		return false
-	}
-	some := false
-	for range rawjson.Elements(nodes) {
-		some = true
-		break
-	}
 	listed := e.row.ref.Directory
-	return some && (listed == "/" || asset.CleanDirectory(rawjson.StringAt(definition, "directory")) == listed)
+	return ok && nodes[0] == '[' && (listed == "/" || asset.CleanDirectory(rawjson.StringAt(definition, "directory")) == listed)
+}
+
+// hollow tells whether a definition has nothing in it: a job without nodes, a script without text. There are such assets; and it is what a list or an
+// export that leaves things out looks like.
+func hollow(kind asset.Kind, definition []byte) bool {
+	switch kind {
+	case asset.Scripts:
+		return rawjson.StringAt(definition, "content") == ""
+	case asset.Jobs:
+		nodes, _ := rawjson.Path(definition, "nodes")
+		for range rawjson.Elements(nodes) {
+			return false
+		}
+		return true
+	}
+	return false
 }

@@ -41,6 +41,7 @@ type trust struct {
 	checked  map[measure]int         // the largest of each that was checked
 	random   map[asset.Kind][]sample // those with the lowest numbers of chance, in ascending order
 	offered  map[asset.Kind]int      // how many definitions came in bulk
+	hollow   map[asset.Kind]int      // how many of them had nothing in them
 	chance   map[asset.Kind]uint32   // the highest number of chance that was checked
 	passed   map[string]bool         // classes in which a sample was as it should be
 	doubted  map[string]string       // classes that are not believed, with the reason
@@ -66,6 +67,8 @@ type sample struct {
 const (
 	// ofLargest is how many of the largest are checked, where several have the same size: a limit gives it to all that it cuts.
 	ofLargest = 3
+	// ofHollow is how many of the assets that have nothing in them are checked.
+	ofHollow = 32
 	// largestPicked bounds what a random sample takes in memory.
 	largestPicked = 64 << 10
 )
@@ -83,7 +86,7 @@ func picks(kind asset.Kind) int {
 
 func newTrust(seed string) *trust {
 	return &trust{seed: seed, seen: map[string]bool{}, largest: map[measure][]sample{}, checked: map[measure]int{},
-		random: map[asset.Kind][]sample{}, chance: map[asset.Kind]uint32{}, offered: map[asset.Kind]int{}, passed: map[string]bool{}, doubted: map[string]string{},
+		random: map[asset.Kind][]sample{}, chance: map[asset.Kind]uint32{}, offered: map[asset.Kind]int{}, hollow: map[asset.Kind]int{}, passed: map[string]bool{}, doubted: map[string]string{},
 		differed: map[string]vault.Single{}, noExport: map[string]string{}, faults: map[string]int{}}
 }
 
@@ -147,11 +150,14 @@ func (t *trust) offer(e *entry, definition []byte) {
 	if kind != asset.Resources && !factory.Addressable(e.row.ref.Name) {
 		return // there is no single call to hold it against
 	}
-	features, sizes, number := features(kind, definition), sizes(kind, definition), t.number(e.row.ref)
+	features, sizes, number, empty := features(kind, definition), sizes(kind, definition), t.number(e.row.ref), hollow(kind, definition)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.offered[kind]++
-	fresh := false
+	fresh := empty && t.hollow[kind] < ofHollow
+	if empty {
+		t.hollow[kind]++
+	}
 	for _, f := range features {
 		fresh = fresh || !t.seen[f]
 		t.seen[f] = true
@@ -310,9 +316,15 @@ func classes(kind asset.Kind, definition []byte) []string {
 				}
 			}
 		}
+		if len(all) == 1 {
+			all = append(all, withoutNodes)
+		}
 	}
 	return all
 }
+
+// withoutNodes is the class of jobs that have no nodes.
+const withoutNodes = string(asset.Jobs) + "/"
 
 func nodeClass(node []byte) string {
 	return string(asset.Jobs) + "/" + rawjson.StringAt(node, "type")
@@ -404,7 +416,7 @@ func (t *taking) checkOne(r *reading, s sample) error {
 		return r.store(s.e, detail, false)
 	}
 	for _, difference := range differences {
-		class := doubtful(ref.Kind, detail, difference)
+		class := doubtful(ref.Kind, s.definition, detail, difference)
 		if t.trust.doubt(class, difference, t.opts.Now()) {
 			zerolog.Ctx(r.ctx).Warn().Str("operation", "backup").Str("asset", ref.String()).Str("field", difference).Str("class", class).
 				Msg("a listing or an export does not give this field as the asset's own call does: everything of this class is read one by one")
@@ -448,9 +460,12 @@ func (t *taking) edited(ctx context.Context, s sample, detail []byte) bool {
 }
 
 // doubtful is the class that a difference speaks of: a node's type, a script's type, or the whole kind.
-func doubtful(kind asset.Kind, detail []byte, path string) string {
+func doubtful(kind asset.Kind, bulk, detail []byte, path string) string {
 	switch kind {
 	case asset.Jobs:
+		if strings.HasPrefix(path, "nodes") && hollow(kind, bulk) {
+			return withoutNodes
+		}
 		var index int
 		if _, err := fmt.Sscanf(path, "nodes[%d]", &index); err == nil {
 			if nodes, ok := rawjson.Path(detail, "nodes"); ok {
@@ -506,6 +521,9 @@ func (e *entry) classes() []string {
 	all := []string{string(kind)} // resources have no other
 	for _, b := range e.bindings {
 		all = append(all, string(kind)+"/"+b.Type)
+	}
+	if kind == asset.Jobs && len(all) == 1 {
+		all = append(all, withoutNodes)
 	}
 	return all
 }
