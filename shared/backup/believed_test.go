@@ -593,3 +593,68 @@ func TestRun_ABackupDoesNotFailBecauseItsProgressCouldNotBeSaved(t *testing.T) {
 		t.Errorf("%s %v", res.Status, err)
 	}
 }
+
+// forgetful is a workspace whose listings after the first leave one script out, and count without it.
+type forgetful struct {
+	lens
+	name  string
+	lists atomic.Int32
+}
+
+func (f *forgetful) List(ctx context.Context, kind asset.Kind, fn func(factory.Row) error) (factory.Listing, error) {
+	if kind != asset.Scripts || f.lists.Add(1) == 1 {
+		return f.Workspace.List(ctx, kind, fn)
+	}
+	l, err := f.Workspace.List(ctx, kind, func(r factory.Row) error {
+		if r.Ref.Name == f.name {
+			return nil
+		}
+		return fn(r)
+	})
+	l.Total, l.Unique = l.Total-1, l.Unique-1
+	return l, err
+}
+
+func TestRun_AScriptThatIsNotListedAnyMoreIsGoneOnlyWhenTheServiceSaysSo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		want vault.Status
+	}{
+		"there":            {nil, vault.Complete},
+		"gone":             {&factory.Error{StatusCode: 400, Code: "DLF.6201"}, vault.Complete},
+		"throttled":        {&factory.Error{StatusCode: 429, Attempts: 7}, vault.Partial},
+		"out of order":     {&factory.Error{StatusCode: 502, Attempts: 7}, vault.Partial},
+		"nonsense":         {&factory.Error{StatusCode: 200, Attempts: 7}, vault.Partial},
+		"a right withheld": {&factory.Error{StatusCode: 403}, vault.Partial},
+		"another refusal":  {&factory.Error{StatusCode: 400, Code: "DLF.6888"}, vault.Partial},
+		"no connection":    {&factory.Error{Attempts: 7}, vault.Partial},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNight(t).crowd(3, 100)
+			f := &forgetful{name: "script_0042"}
+			f.Workspace = n.Factory.Workspace(localtest.Workspace)
+			f.get = func(ref asset.Ref) error {
+				if ref.Name == f.name {
+					return c.err
+				}
+				return nil
+			}
+			res, err := n.runWith(f)
+			stored := false
+			for _, a := range res.Drift {
+				stored = stored || a.Name == f.name && a.Change == "vanished"
+			}
+			if res.Status != c.want || (name == "gone") != stored {
+				t.Errorf("%s, drift %v: %v", res.Status, res.Drift, err)
+			}
+			if c.want == vault.Partial && (len(res.Missing) != 1 || res.Missing[0].Name != f.name) {
+				t.Errorf("missing %v", res.Missing)
+			}
+			if c.want == vault.Complete && n.has("backups/"+day+"/3_scripts/script_0042.script") == stored {
+				t.Errorf("it is in the folder: %v", !stored)
+			}
+		})
+	}
+}

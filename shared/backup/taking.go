@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -195,7 +194,7 @@ func (t *taking) confirmGone(r *reading, round int) error {
 				return err
 			}
 			t.mu.Lock()
-			vanished := err != nil && !passing(err)
+			vanished := err != nil && proves(e.row.ref, err)
 			if vanished {
 				t.drifted(e.row.ref, "vanished")
 				delete(t.assets, e.row.ref.Identity())
@@ -220,10 +219,12 @@ func (t *taking) confirmGone(r *reading, round int) error {
 	return r.end()
 }
 
-// passing tells whether a failure says nothing about the asset: the service did not answer, or not for itself.
-func passing(err error) bool {
+// proves tells whether a failed call proves that there is no such asset. A service that is out of order, throttles, withholds a right or answers nonsense
+// proves nothing. What cannot be asked for is believed to be gone when it is not listed.
+func proves(ref asset.Ref, err error) bool {
 	var e *factory.Error
-	return errors.As(err, &e) && (e.StatusCode >= 500 || e.StatusCode == 0 && e.Attempts > 0)
+	return errors.Is(err, factory.ErrNotFound) || errors.As(err, &e) && e.StatusCode == http.StatusNotFound ||
+		ref.Kind != asset.Resources && !factory.Addressable(ref.Name)
 }
 
 // settled tells whether the last listing met every kind at rest: a row that moved between two pages while they were read may have been missed.
@@ -234,67 +235,6 @@ func (t *taking) settled() bool {
 		}
 	}
 	return true
-}
-
-// readEnv reads and stores the environment variables.
-func (t *taking) readEnv(ctx context.Context) error {
-	params, err := t.source.Env(ctx)
-	if errors.Is(err, factory.ErrUnsupported) && t.hadVariables == 0 {
-		t.unsupported = append(t.unsupported, vault.Unsupported{Kind: asset.Env, Reason: "this region has no API for environment variables"})
-		return nil
-	}
-	ref := asset.Ref{Kind: asset.Env, Name: asset.EnvName}
-	t.mu.Lock()
-	t.assets[ref] = &entry{row: row{ref: ref}}
-	t.mu.Unlock()
-	return t.keepEnv(ctx, params, err)
-}
-
-// keepEnv stores a reading of the environment variables, unless it is one that could not be given back.
-func (t *taking) keepEnv(ctx context.Context, params []byte, err error) error {
-	t.mu.Lock()
-	e := t.assets[asset.Ref{Kind: asset.Env, Name: asset.EnvName}]
-	t.mu.Unlock()
-	var list *asset.Variables
-	if err == nil {
-		list, err = asset.ParseVariables(params)
-	}
-	if err == nil && t.hadVariables > 0 && !isList(params) {
-		err = fmt.Errorf("the answer has no list of variables, and the backup before this one has %d", t.hadVariables)
-	}
-	t.mu.Lock()
-	if err != nil {
-		e.err, e.done = err, false
-		t.mu.Unlock()
-		return fatal(ctx, err)
-	}
-	t.env, t.envCount = params, len(list.Names())
-	e.version++
-	version := e.version
-	t.mu.Unlock()
-	return t.store(ctx, e, version, e.row, params)
-}
-
-// isList tells whether an answer holds a list of variables, empty or not.
-func isList(params []byte) bool {
-	list, ok := rawjson.Path(params, "params")
-	return ok && list[0] == '['
-}
-
-// again holds the environment variables against a second reading.
-func (t *taking) again(ctx context.Context) error {
-	if len(t.unsupported) > 0 {
-		return nil
-	}
-	params, err := t.source.Env(ctx)
-	if err == nil && t.env != nil {
-		changes, diffErr := rawjson.Diff(t.env, params)
-		if diffErr == nil && len(changes) == 0 {
-			return nil
-		}
-		t.drift[asset.Ref{Kind: asset.Env, Name: asset.EnvName}] = vault.Drift{Kind: asset.Env, Name: asset.EnvName, Change: "changed"}
-	}
-	return t.keepEnv(ctx, params, err)
 }
 
 // list lists a kind and has everything read that is new or has changed since it was read. A kind that cannot be listed is noted as missing: failure
@@ -522,93 +462,6 @@ func (t *taking) copyFiles(ctx context.Context, ref asset.Ref, definition []byte
 	return files, nil
 }
 
-// manifest describes what is stored, and says what is not.
-func (t *taking) manifest(folder *vault.Folder, previous *vault.Backup, started time.Time) *vault.Manifest {
-	m := &vault.Manifest{
-		FormatVersion: vault.FormatVersion, BackupDate: folder.Name[:len("2006-01-02")], Workspace: t.opts.Workspace,
-		ProjectID: t.opts.ProjectID, Region: t.opts.Region, Tool: t.opts.Tool,
-		StartedAt: started.UTC(), FinishedAt: t.opts.Now().UTC(), Status: vault.Complete,
-		Totals: map[asset.Kind]int{asset.Env: t.envCount}, Counts: map[asset.Kind]int{asset.Env: 0, asset.Resources: 0, asset.Scripts: 0, asset.Jobs: 0},
-		Missing: t.unlisted, Unsupported: t.unsupported, Singly: t.trust.singly(),
-	}
-	for _, kind := range listed() {
-		m.Totals[kind] = t.totals[kind].Total
-	}
-	known := map[asset.Kind]int{}
-	for _, e := range t.assets {
-		ref := e.row.ref
-		known[ref.Kind]++
-		if !e.done {
-			missing := vault.Missing{Kind: ref.Kind, Name: ref.Name, Reason: reason(e.err)}
-			if ref.Kind == asset.Resources {
-				missing.Directory = ref.Directory
-			}
-			m.Missing = append(m.Missing, missing)
-			continue
-		}
-		m.Assets = append(m.Assets, e.stored)
-		m.Counts[ref.Kind]++
-	}
-	if e := t.assets[asset.Ref{Kind: asset.Env, Name: asset.EnvName}]; e != nil && e.done {
-		m.Counts[asset.Env] = t.envCount
-	}
-	for _, kind := range listed() {
-		if !t.couldNotList(kind) {
-			m.Missing = append(m.Missing, t.disagreement(kind, known[kind])...)
-		}
-	}
-	for _, d := range t.drift {
-		m.Drift = append(m.Drift, d)
-	}
-	slices.SortFunc(m.Drift, func(a, b vault.Drift) int {
-		return cmp.Or(strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Directory, b.Directory), strings.Compare(a.Name, b.Name))
-	})
-	slices.SortFunc(m.Missing, func(a, b vault.Missing) int {
-		return cmp.Or(strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Directory, b.Directory), strings.Compare(a.Name, b.Name))
-	})
-	if len(m.Missing) > 0 {
-		m.Status = vault.Partial
-	}
-	if previous != nil {
-		m.Previous = &vault.Previous{Path: previous.Folder().Path() + "manifest.json", SHA256: previous.ManifestSHA256}
-	}
-	t.bind(m)
-	return m
-}
-
-// disagreement is what is missing because the last listing of a kind contradicts itself: then nobody knows whether everything was seen.
-func (t *taking) disagreement(kind asset.Kind, known int) []vault.Missing {
-	l := t.totals[kind]
-	missing := func(count int, format string, args ...any) []vault.Missing {
-		return []vault.Missing{{Kind: kind, Count: count, Reason: fmt.Sprintf(format, args...)}}
-	}
-	switch short := max(l.Total-known, l.Missing()); {
-	case short > 0:
-		return missing(short, "the API claims %d %s and lists %d", l.Total, kind, l.Total-short)
-	case l.Unreadable > 0:
-		return missing(l.Unreadable, "the API lists %d %s that are no assets: null, or without a name", l.Unreadable, kind)
-	case l.Unique > l.Total:
-		return missing(0, "the API claims %d %s and lists %d: one of the two is wrong", l.Total, kind, l.Unique)
-	case l.Restless:
-		return missing(0, "the %s did not come to rest while they were listed, so one may have been missed", kind)
-	}
-	return nil
-}
-
-func (t *taking) couldNotList(kind asset.Kind) bool {
-	return slices.ContainsFunc(t.unlisted, func(m vault.Missing) bool { return m.Kind == kind })
-}
-
-// bind lists what nodes and scripts are bound to, in an order of its own so that equal workspaces give equal documents.
-func (t *taking) bind(m *vault.Manifest) {
-	m.Sort()
-	for _, a := range m.Assets {
-		if e := t.assets[a.Ref().Identity()]; e != nil {
-			t.writer.Bind(a.Ref(), e.bindings)
-		}
-	}
-}
-
 // fatal returns err if it ends the whole run rather than one asset: nobody is let in, or time is over.
 func fatal(ctx context.Context, err error) error {
 	if err == nil {
@@ -624,11 +477,4 @@ func fatal(ctx context.Context, err error) error {
 func unauthorized(err error) bool {
 	var e *factory.Error
 	return errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized
-}
-
-func reason(err error) string {
-	if err == nil {
-		return "was not read"
-	}
-	return err.Error()
 }
