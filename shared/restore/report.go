@@ -65,7 +65,19 @@ type Report struct {
 	Progress            Progress       `json:"progress"`
 	Counts              map[string]int `json:"counts"` // items by outcome, and by action where the outcome is open
 	Message             string         `json:"message"`
-	Items               []Item         `json:"items"`
+	// Problems are what was found before the first write and needs somebody's attention, though it keeps no asset from being written. What keeps one is
+	// in its item's reason.
+	Problems []Problem `json:"problems,omitempty"`
+	// Calls counts the requests to DataArts of all runs of this restore, as far as they are on record.
+	Calls int64  `json:"calls,omitempty"`
+	Items []Item `json:"items"`
+}
+
+// Problem is something about an asset, or about the target workspace where kind and name are empty.
+type Problem struct {
+	Kind    asset.Kind `json:"kind,omitempty"`
+	Name    string     `json:"name,omitempty"`
+	Problem string     `json:"problem"`
 }
 
 // Progress counts items.
@@ -83,6 +95,8 @@ type Item struct {
 	Outcome   Outcome    `json:"outcome,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
 	Changes   []Change   `json:"changes,omitempty"`
+	// Files are those that a resource points to and the backup has copies of, where something is to be done or said about them.
+	Files []FileItem `json:"files,omitempty"`
 	// WasRunning tells of a job that it ran when the restore began.
 	WasRunning bool `json:"wasRunning,omitempty"`
 	// Written tells that the service took a write, even if the outcome is failed.
@@ -95,6 +109,14 @@ type Change struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`
 	To    string `json:"to,omitempty"`
+}
+
+// FileItem is one file that a resource points to.
+type FileItem struct {
+	Location string  `json:"location"` // obs:// path in the target
+	Action   Action  `json:"action"`
+	Outcome  Outcome `json:"outcome,omitempty"`
+	Reason   string  `json:"reason,omitempty"`
 }
 
 // Ref names the item's asset.
