@@ -6,6 +6,9 @@ import (
 )
 
 func (q *request) listConnections() (reply, error) {
+	if q.switches.ConnectionsUnsupported {
+		return reply{}, notPublished()
+	}
 	filter := q.query.Get("connectionName")
 	all := slices.DeleteFunc(q.ws.shelves[Connections].list(q.view), func(a *asset) bool { return !fuzzy(a.name, filter) })
 	cut, total, err := page(q, q.v1Paging(), all)

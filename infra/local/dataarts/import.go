@@ -31,6 +31,9 @@ func (q *request) readArchive() ([]imported, error) {
 	if !ok {
 		return nil, refuse("DLF.0803", "The OBS path is invalid.")
 	}
+	if q.switches.ImportUnreadable {
+		return nil, obsUnreadable()
+	}
 	data, err := q.s.getObject(bucket, key)
 	if err != nil || len(data) > largestImport {
 		return nil, obsUnreadable()
@@ -76,6 +79,9 @@ func unpack(file *zip.File, most int64) ([]byte, error) {
 
 // checkFile says which jobs, with their parameters, and which scripts are in a file.
 func (q *request) checkFile() (reply, error) {
+	if q.switches.ImportUnsupported {
+		return reply{}, notPublished()
+	}
 	files, err := q.readArchive()
 	if err != nil {
 		return reply{}, err
@@ -106,6 +112,9 @@ func (q *request) checkFile() (reply, error) {
 // importJobs imports a file and answers the id of a task that tells of every asset. Replacing connections and clusters (resources) and executeUser
 // are not emulated, and refused rather than ignored.
 func (q *request) importJobs() (reply, error) {
+	if q.switches.ImportUnsupported {
+		return reply{}, notPublished()
+	}
 	if !isObject(q.body) {
 		return reply{}, invalid("The body is not a JSON object.")
 	}
@@ -129,7 +138,24 @@ func (q *request) importJobs() (reply, error) {
 		return reply{}, err
 	}
 	t := &task{id: q.s.newID(), ws: q.ws, name: "Import the job from " + body.Get("path").String() + ".", polls: q.switches.RunningPolls,
-		started: q.s.now(), status: "SUCCESSFUL"}
+		started: q.s.now(), status: "SUCCESSFUL", endless: q.switches.ImportNeverEnds}
+	carryOut := func() { q.carryOut(t, files, body, overwrite) }
+	switch {
+	case q.switches.ImportFails:
+		t.status = "FAILED"
+	case q.switches.ImportLater:
+		t.later = carryOut
+	default:
+		carryOut()
+	}
+	q.s.tasks[t.id] = t
+	var f fields
+	f.add("taskId", t.id)
+	return okJSON(f.object())
+}
+
+// carryOut imports the files one by one and leaves in the task what became of each.
+func (q *request) carryOut(t *task, files []imported, body gjson.Result, overwrite bool) {
 	q.arriving = map[string]bool{}
 	for _, file := range files {
 		if file.kind == Jobs {
@@ -137,21 +163,28 @@ func (q *request) importJobs() (reply, error) {
 		}
 	}
 	for _, file := range files {
-		if file.kind == Jobs {
-			file.text = withParams(file.text, jobParams(body, text2string(file.text, "name")))
-		}
+		name := text2string(file.text, "name")
 		sub := subtask{id: q.s.newID(), taskID: q.s.newID(), at: q.s.now(), status: "SUCCESSFUL",
-			name: "Import the " + text2string(file.text, "name") + " " + strings.TrimSuffix(string(file.kind), "s") + "."}
+			name: "Import the " + name + " " + strings.TrimSuffix(string(file.kind), "s") + "."}
+		if q.switches.ImportBareNames {
+			sub.name = name
+		}
+		if file.kind == Jobs {
+			file.text = withParams(file.text, jobParams(body, name))
+			for _, field := range q.switches.ImportOmits {
+				file.text = omit(file.text, strings.Split(field, "."))
+			}
+		}
+		if file.kind == Jobs && slices.Contains(q.switches.ImportLacks, name) {
+			t.subtasks = append(t.subtasks, sub)
+			continue
+		}
 		if err := q.importOne(file, overwrite, body.Get("targetStatus").String()); err != nil {
 			sub.status, sub.message = "FAILED", err.Error()
 			t.status = "FAILED"
 		}
 		t.subtasks = append(t.subtasks, sub)
 	}
-	q.s.tasks[t.id] = t
-	var f fields
-	f.add("taskId", t.id)
-	return okJSON(f.object())
 }
 
 // importOne creates or overwrites one asset. An imported job is submitted, unless it is told to be only saved.

@@ -45,6 +45,9 @@ func (q *request) updateScript() (reply, error) {
 	if old == nil {
 		return reply{}, scriptMissing()
 	}
+	if err := q.checkLock(name); err != nil {
+		return reply{}, err
+	}
 	const code, words = "DLF.0203", "The script fails to be modified. "
 	if err := q.checkScript(q.body, code, words); err != nil {
 		return reply{}, err
@@ -114,6 +117,9 @@ func (q *request) deleteScript() (reply, error) {
 	name := q.args[1]
 	if q.ws.shelves[Scripts].current(name) == nil {
 		return reply{}, scriptMissing()
+	}
+	if err := q.checkLock(name); err != nil {
+		return reply{}, err
 	}
 	if err := q.checkApprovers(); err != nil {
 		return reply{}, err

@@ -39,22 +39,36 @@ type Switches struct {
 	ExportBatchOnly   bool         `meaning:"a batch export that names a real-time job is refused with DLF.0136"`
 	ExportForeign     bool         `meaning:"the first job's file in a batch export holds the definition of another job"`
 
+	// Imports.
+	ImportUnsupported bool     `meaning:"Importing a Job and Viewing a Job File do not exist (404), like APIs that are not published in the region"`
+	ImportUnreadable  bool     `meaning:"the service cannot read any import file (DLF.0815), as where it has no right to the bucket"`
+	ImportLacks       []string `meaning:"jobs that an import leaves out, though their subtasks are SUCCESSFUL"`
+	ImportOmits       []string `meaning:"fields that an import drops from the jobs that it creates, spelled like those of ExportOmits"`
+	ImportFails       bool     `meaning:"the task of an import ends FAILED as a whole, without subtasks, and nothing is imported"`
+	ImportNeverEnds   bool     `meaning:"the task of an import is RUNNING for ever, though all of it is done"`
+	ImportLater       bool     `meaning:"what an import brings appears only when its task has been reported as RUNNING for the last time (RunningPolls)"`
+	ImportBareNames   bool     `meaning:"subtasks of an import are named like their assets, instead of Import the x job."`
+
 	// Environment variables.
 	EnvUnsupported bool      `meaning:"the environment API does not exist (404), as in regions that have only V1"`
 	EnvMerge       bool      `meaning:"PUT of environment variables merges by name instead of replacing the list"`
 	EnvAnswer      EnvAnswer `meaning:"how PUT of environment variables says that it worked: header (default), json or no-content"`
 
+	// Connections.
+	ConnectionsUnsupported bool `meaning:"Querying a Connection List does not exist (404), as it is to be taken offline"`
+
 	// Rules.
-	LooseNames           bool `meaning:"jobs, scripts and resources may have names that only the console makes: blanks, +, %, brackets, anything but a slash"`
-	RefuseUnknownKeys    bool `meaning:"a job with a key that the API reference does not have is refused (400)"`
-	RefuseNoNodes        bool `meaning:"a job without nodes is refused with DLF.1006"`
-	RefuseRunning        bool `meaning:"changing and deleting a running job is refused (400)"`
-	DirectoriesMustExist bool `meaning:"an asset can only be created in a directory that exists, as in older versions, instead of the directory being made"`
-	Review               bool `meaning:"the workspace's review switch is on: create, import and delete need targetStatus and approvers"`
-	ScriptLimit          int  `meaning:"largest script text in bytes; 0 means 4 MB, older versions had 64 KB"`
-	JobQuota             int  `meaning:"jobs that a workspace may have; 0 means 10000"`
-	RealTimeJobQuota     int  `meaning:"real-time jobs that a workspace may have; 0 means 500"`
-	ScriptQuota          int  `meaning:"scripts that a workspace may have; 0 means 10000"`
+	LooseNames           bool     `meaning:"jobs, scripts and resources may have names that only the console makes: blanks, +, %, brackets, anything but a slash"`
+	RefuseUnknownKeys    bool     `meaning:"a job with a key that the API reference does not have is refused (400)"`
+	RefuseNoNodes        bool     `meaning:"a job without nodes is refused with DLF.1006"`
+	RefuseRunning        bool     `meaning:"changing and deleting a running job is refused (400)"`
+	DirectoriesMustExist bool     `meaning:"an asset can only be created in a directory that exists, as in older versions, instead of the directory being made"`
+	Review               bool     `meaning:"the workspace's review switch is on: create, import and delete need targetStatus and approvers"`
+	HardLocks            []string `meaning:"jobs and scripts that somebody else has locked where the policy is hard: editing and deleting them is refused with DLF.6888, as far as is known"`
+	ScriptLimit          int      `meaning:"largest script text in bytes; 0 means 4 MB, older versions had 64 KB"`
+	JobQuota             int      `meaning:"jobs that a workspace may have; 0 means 10000"`
+	RealTimeJobQuota     int      `meaning:"real-time jobs that a workspace may have; 0 means 500"`
+	ScriptQuota          int      `meaning:"scripts that a workspace may have; 0 means 10000"`
 
 	// Troubles.
 	StaleReads   int           `meaning:"a write becomes visible only after this many reads of its workspace"`

@@ -131,3 +131,25 @@ func TestSwitches_quotas(t *testing.T) {
 	c.want(204, "", "POST", "/scripts", shellScript("s1"))
 	c.want(400, "DLF.6253", "POST", "/scripts", shellScript("s2"))
 }
+
+func TestSwitches_HardLocks(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, dataarts.Switches{HardLocks: []string{"locked"}})
+	for _, name := range []string{"locked", "free"} {
+		c.seed(dataarts.Jobs, batchJob(name))
+		c.seed(dataarts.Scripts, shellScript(name))
+	}
+	c.want(400, "DLF.6888", "PUT", "/jobs/locked", batchJob("locked"))
+	c.want(400, "DLF.6888", "DELETE", "/jobs/locked", "")
+	c.want(400, "DLF.6888", "PUT", "/scripts/locked", shellScript("locked"))
+	c.want(400, "DLF.6888", "DELETE", "/scripts/locked", "")
+	c.want(200, "", "GET", "/jobs/locked", "") // nothing that is read says so
+	c.want(204, "", "PUT", "/jobs/free", batchJob("free"))
+	c.want(204, "", "DELETE", "/scripts/free", "")
+}
+
+func TestSwitches_ConnectionsUnsupported(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, dataarts.Switches{ConnectionsUnsupported: true})
+	c.want(404, "", "GET", "/connections", "")
+}

@@ -6,7 +6,9 @@ import "time"
 type task struct {
 	id, name, status string
 	ws               *workspace
-	polls            int // how often it is still RUNNING
+	polls            int    // how often it is still RUNNING
+	endless          bool   // it is always RUNNING
+	later            func() // carries it out when it is no longer RUNNING
 	started          time.Time
 	subtasks         []subtask
 }
@@ -22,9 +24,14 @@ func (q *request) showTask() (reply, error) {
 		// The example's code; the table of error codes says DLF.0810.
 		return reply{}, refuse("DLF.20810", "Task ["+q.args[1]+"] does not exist.")
 	}
+	running := t.polls > 0 || t.endless
+	t.polls = max(t.polls-1, 0)
+	if !running && t.later != nil {
+		t.later()
+		t.later = nil
+	}
 	status := t.status
-	if t.polls > 0 {
-		t.polls--
+	if running {
 		status = "RUNNING"
 	}
 	subtasks := []jsonLiteral{}

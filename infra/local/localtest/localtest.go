@@ -4,6 +4,7 @@ package localtest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -64,10 +65,15 @@ func NewWith(t *testing.T, opts Options) *Cloud {
 	t.Helper()
 	keys := &iam.Keyring{}
 	keys.Add(iam.Credentials{AccessKey: AccessKey, SecretKey: SecretKey})
-	c := &Cloud{
-		DataArts: dataarts.New(dataarts.Options{Keyring: keys, ProjectID: ProjectID, InstanceID: InstanceID}),
-		Objects:  objectstore.New(objectstore.Options{Keyring: keys}),
-	}
+	c := &Cloud{Objects: objectstore.New(objectstore.Options{Keyring: keys})}
+	c.DataArts = dataarts.New(dataarts.Options{Keyring: keys, ProjectID: ProjectID, InstanceID: InstanceID, PutObject: c.Objects.PutObject,
+		GetObject: func(bucket, key string) ([]byte, error) {
+			data, ok := c.Objects.GetObject(bucket, key)
+			if !ok {
+				return nil, fmt.Errorf("there is no object obs://%s/%s", bucket, key)
+			}
+			return data, nil
+		}})
 	c.DataArts.AddWorkspace(dataarts.Workspace{ID: Workspace, Name: "sales"})
 	c.DataArts.AddWorkspace(dataarts.Workspace{ID: Other, Name: "drill"})
 	if err := c.Objects.CreateBucket(Bucket); err != nil {
@@ -123,7 +129,7 @@ func (c *Cloud) Environment(extra map[string]string) func(string) (string, bool)
 func (c *Cloud) Writes() int {
 	n := 0
 	for _, call := range c.DataArts.Calls() {
-		if call.Method != "GET" && call.Operation != dataarts.ExportJobList && call.Operation != dataarts.ExportJob {
+		if call.Method != "GET" && call.Operation != dataarts.ExportJobList && call.Operation != dataarts.ExportJob && call.Operation != dataarts.ShowFileInfo {
 			n++
 		}
 	}
