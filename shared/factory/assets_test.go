@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -310,11 +311,12 @@ func TestClient_Workspaces(t *testing.T) {
 		t.Parallel()
 		c := newCloud(t, dataarts.Switches{})
 		want := []factory.WorkspaceInfo{{ID: "ws-1", Name: "default"}}
-		for i := range 45 {
+		for i := range 245 { // of which several pages are read side by side
 			info := factory.WorkspaceInfo{ID: fmt.Sprintf("id-%d", i), Name: fmt.Sprintf("space %d", i)}
 			want = append(want, info)
 			c.service.AddWorkspace(dataarts.Workspace{ID: info.ID, Name: info.Name})
 		}
+		slices.SortFunc(want, func(a, b factory.WorkspaceInfo) int { return strings.Compare(a.ID, b.ID) })
 		got, err := c.client.Workspaces(t.Context(), "instance-1")
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/tidwall/gjson"
 )
@@ -26,17 +29,24 @@ func (c *Client) Workspaces(ctx context.Context, instanceID string) ([]Workspace
 	}
 	var found []WorkspaceInfo
 	known := map[string]bool{}
+	var mu sync.Mutex // pages are read side by side
 	s := &series{
 		client: c, rowsKey: "data", limit: workspacesPageSize, records: true,
 		base: call{
 			operation: operation, asset: instanceID, service: c.v2,
 			effect: read, method: http.MethodGet, path: c.path("v1", "workspaces", instanceID),
 		},
-		query:    func() url.Values { return url.Values{} },
-		progress: func() int { return len(found) },
+		query: func() url.Values { return url.Values{} },
+		progress: func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(found)
+		},
 		visit: func(raw []byte) (string, error) {
 			row := gjson.ParseBytes(raw)
 			info := WorkspaceInfo{ID: scalar(row.Get("id")), Name: scalar(row.Get("name"))}
+			mu.Lock()
+			defer mu.Unlock()
 			if info.ID != "" && !known[info.ID] {
 				known[info.ID] = true
 				found = append(found, info)
@@ -51,5 +61,6 @@ func (c *Client) Workspaces(ctx context.Context, instanceID string) ([]Workspace
 		return nil, &Error{Operation: operation, Asset: instanceID,
 			Err: fmt.Errorf("the service counts %d workspaces and lists %d", s.total, len(s.seen))}
 	}
+	slices.SortFunc(found, func(a, b WorkspaceInfo) int { return strings.Compare(a.ID, b.ID) })
 	return found, nil
 }
