@@ -83,7 +83,7 @@ func TestRebind_OfAScriptDropsItsConnectionID(t *testing.T) {
 func TestReferences_TakeNoForeignJobForAJobOfFactory(t *testing.T) {
 	t.Parallel()
 	got := fmt.Sprintf("%+v", asset.ReferencesOf([]byte(job)))
-	if want := "{Dependencies:[a b c t] Called:[dwd_job] Scripts:[s1] Files:[]}"; got != want {
+	if want := "{Dependencies:[a b c t] Elsewhere:[elsewhere] Called:[dwd_job] Scripts:[s1] Files:[]}"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
@@ -98,9 +98,17 @@ func TestWithoutDependencies_CutsThemEverywhere(t *testing.T) {
 
 func TestVariables_AreFoundInExpressions(t *testing.T) {
 	t.Parallel()
-	got := asset.VariablesOf([]byte(`{"a":"#{Env.get(\"bucket\")}/#{Env.get('month')}","b":"Env.get(x) Env.get(\"bucket\")"}`))
-	if !slices.Equal(got, []string{"bucket", "month"}) {
-		t.Errorf("%q", got)
+	for text, want := range map[string][]string{
+		`{"a":"#{Env.get(\"bucket\")}/#{Env.get('month')}","b":"Env.get(x) Env.get(\"bucket\")"}`: {"bucket", "month"},
+		`{"a":"#{ Env . get ( \"dlf.a-b\" ) }"}`:                                                  {"dlf.a-b"},
+		`{"content":"select Env\n.get(\n\t'x'\r\n)"}`:                                             {"x"},
+		`{"a":"#{Env.get(\u0022u\u0022)}#{Env.get(\u0027v\u0027)}"}`:                              {"u", "v"},
+		`{"a":"#{Env.get(\"open)} #{Env.get('')} Env.getAll('x') Environment.get('y')"}`:          nil,
+		`{"Env":"EnvEnv.get('z')","b":"Env."}`:                                                    {"z"},
+	} {
+		if got := asset.VariablesOf([]byte(text)); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
 	}
 }
 

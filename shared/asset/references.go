@@ -12,6 +12,8 @@ import (
 type References struct {
 	// Dependencies are the jobs that its schedule waits for. The service refuses a job whose dependencies do not exist.
 	Dependencies []string
+	// Elsewhere are the jobs of other workspaces that its schedule waits for.
+	Elsewhere []string
 	// Called are names that nodes of types without a documented meaning hold ("SubJob", "For Each"); those that are names of jobs are sub-jobs.
 	Called []string
 	// Scripts are the scripts that its nodes run.
@@ -32,6 +34,9 @@ func ReferencesOf(definition []byte) References {
 		for name := range dependencies(depend) {
 			add(&r.Dependencies, name)
 		}
+		for name := range elsewhere(depend) {
+			add(&r.Elsewhere, name)
+		}
 	}
 	nodes, ok := rawjson.Path(definition, "nodes")
 	if !ok {
@@ -42,6 +47,9 @@ func ReferencesOf(definition []byte) References {
 		if depend, ok := rawjson.Path(node, "cronTrigger", "dependJobs"); ok {
 			for name := range dependencies(depend) {
 				add(&r.Dependencies, name)
+			}
+			for name := range elsewhere(depend) {
+				add(&r.Elsewhere, name)
 			}
 		}
 		known := isKnownNodeType(rawjson.StringAt(node, "type"))
@@ -86,6 +94,19 @@ func dependencies(depend []byte) iter.Seq[string] {
 	}
 }
 
+// elsewhere yields the names of the jobs of other workspaces in a dependJobs object.
+func elsewhere(depend []byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if jobs, ok := rawjson.Path(depend, "otherWorkSpaceJobs"); ok {
+			for e := range rawjson.Elements(jobs) {
+				if !yield(rawjson.StringAt(e.In(jobs), "jobName")) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // isKnownNodeType tells whether the node type is one whose documented properties name no job of Factory. "jobName" of a CDMJob, MRSSpark or
 // DLISpark node is a job of that service, even if a job of Factory has the same name. How nodes that do call a job of Factory (Subjob, For
 // Each) are spelled on the wire is not documented; they are what is left.
@@ -118,23 +139,54 @@ func WithoutDependencies(definition []byte) []byte {
 	return rawjson.Splice(definition, edits...)
 }
 
-// VariablesOf lists the environment variables that a job's or script's text names in EL expressions, Env.get("name").
+// VariablesOf lists the environment variables that the text of an asset names in EL expressions, each once: Env.get("name") or Env.get('name'), with blanks
+// wherever the expression language takes them.
 func VariablesOf(definition []byte) []string {
 	var names []string
-	const call = "Env.get("
 	for text := string(definition); ; {
-		_, rest, found := strings.Cut(text, call)
+		_, rest, found := strings.Cut(text, "Env")
 		if !found {
 			return names
 		}
 		text = rest
-		rest = strings.TrimLeft(rest, ` \`) // in JSON text the quote is escaped
-		if rest == "" || (rest[0] != '"' && rest[0] != '\'') {
+		for _, token := range []string{".", "get", "("} {
+			if rest, found = strings.CutPrefix(withoutBlanks(rest), token); !found {
+				break
+			}
+		}
+		if !found {
 			continue
 		}
-		rest = rest[1:]
-		if end := strings.IndexAny(rest, `\"'`); end > 0 && !slices.Contains(names, rest[:end]) {
-			names = append(names, rest[:end])
+		quote, rest := cutQuote(withoutBlanks(rest))
+		if quote == "" {
+			continue
+		}
+		if name, _, closed := strings.Cut(rest, quote); closed && name != "" && !strings.ContainsAny(name, `\"'`) && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
+}
+
+// withoutBlanks cuts blanks off the beginning of the inside of a JSON string, in which some are escaped.
+func withoutBlanks(text string) string {
+	for {
+		cut := strings.TrimLeft(text, " ")
+		for _, blank := range []string{`\n`, `\t`, `\r`} {
+			cut = strings.TrimPrefix(cut, blank)
+		}
+		if cut == text {
+			return text
+		}
+		text = cut
+	}
+}
+
+// cutQuote cuts a quotation mark off the beginning of the inside of a JSON string, and returns it as it is spelled there.
+func cutQuote(text string) (quote, rest string) {
+	for _, quote := range []string{`\"`, `'`, `\u0022`, `\u0027`} {
+		if rest, ok := strings.CutPrefix(text, quote); ok {
+			return quote, rest
+		}
+	}
+	return "", text
 }

@@ -41,9 +41,14 @@ func Lost(want, have []byte) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Losses(changes), nil
+}
+
+// Losses are the changes of a [Diff] from want to have that [Lost] lists.
+func Losses(changes []Change) []Change {
 	return slices.DeleteFunc(changes, func(c Change) bool {
 		return c.From == "" && !strings.HasSuffix(c.Path, "]")
-	}), nil
+	})
 }
 
 // exact tells whether decoding keeps every character: the text is UTF-8, and no escape is half of a surrogate pair.
