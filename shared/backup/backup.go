@@ -124,7 +124,7 @@ func run(ctx context.Context, source Workspace, v *vault.Vault, folder *vault.Fo
 	t := newTaking(source, w, opts, opts.Workspace.ID+"/"+folder.Name)
 	if previous != nil {
 		t.hadVariables = previous.Manifest.Counts[asset.Env]
-		t.trust.remember(previous.Manifest, started)
+		t.remember(previous.Manifest, started)
 	}
 	if err := t.take(ctx); err != nil {
 		return lost(ctx, err)

@@ -18,7 +18,7 @@ func (t *taking) manifest(folder *vault.Folder, previous *vault.Backup, started 
 		ProjectID: t.opts.ProjectID, Region: t.opts.Region, Tool: t.opts.Tool,
 		StartedAt: started.UTC(), FinishedAt: t.opts.Now().UTC(), Status: vault.Complete,
 		Totals: map[asset.Kind]int{asset.Env: t.envCount}, Counts: map[asset.Kind]int{asset.Env: 0, asset.Resources: 0, asset.Scripts: 0, asset.Jobs: 0},
-		Missing: t.unlisted, Unsupported: t.unsupported, Singly: t.trust.singly(),
+		Missing: t.unlisted, Unsupported: t.unsupported, Singly: t.singly(),
 	}
 	for _, kind := range listed() {
 		m.Totals[kind] = t.totals[kind].Total

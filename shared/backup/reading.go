@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"runtime/debug"
 	"sync"
 
@@ -16,8 +14,8 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/bulk"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
-	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
 
 const (
@@ -26,14 +24,6 @@ const (
 	storing = 4
 	// inMemory bounds the bytes of definitions that wait for being written.
 	inMemory = 20 << 20
-	// exporting is how many exports are under way at the same time. Each may take the memory of two archives.
-	exporting = 4
-	// together is how many assets are waited for before they are read: as many as one export takes.
-	together = factory.MaxExport
-	// exportTries is how often one hundred of jobs is exported in smaller parts after the service refused it, before each is read by itself.
-	exportTries = 16
-	// exportFaults is after how many batches in a row that brought nothing the rest of a run is read job by job.
-	exportFaults = 3
 )
 
 // work is what runs side by side in a run. It ends with its first error.
@@ -50,7 +40,7 @@ type work struct {
 func newWork(ctx context.Context, concurrency int) *work {
 	group, ctx := errgroup.WithContext(ctx)
 	return &work{ctx: ctx, group: group, memory: semaphore.NewWeighted(inMemory), calls: make(chan struct{}, concurrency),
-		exports: make(chan struct{}, exporting), writes: make(chan struct{}, storing*concurrency)}
+		exports: make(chan struct{}, bulk.Exporting), writes: make(chan struct{}, storing*concurrency)}
 }
 
 // run runs fn when there is a place for it, and counts it in. It returns when it has begun.
@@ -121,9 +111,9 @@ func (r *reading) take(e *entry, row factory.Row) error {
 	r.t.mu.Unlock()
 	switch {
 	case known:
-	case kind == asset.Jobs && r.t.trust.exports(row.JobType):
+	case kind == asset.Jobs && r.t.trust.Exports(row.JobType):
 		return r.wait(row.JobType, e)
-	case kind != asset.Jobs && r.t.trust.believes(classes(kind, row.Raw)) && whole(kind, row.Raw):
+	case kind != asset.Jobs && r.t.trust.Believes(bulk.Classes(kind, row.Raw)) && bulk.Whole(kind, row.Raw):
 		return r.store(e, bytes.Clone(row.Raw), true)
 	}
 	return r.wait(single, e)
@@ -137,7 +127,7 @@ func (r *reading) wait(how string, e *entry) error {
 	r.t.mu.Lock()
 	r.waiting[how] = append(r.waiting[how], e)
 	batch := r.waiting[how]
-	if len(batch) < together {
+	if len(batch) < bulk.Together { // as many as one export takes
 		batch = nil
 	} else {
 		r.waiting[how] = nil
@@ -195,67 +185,26 @@ func (r *reading) exportAll(how string, batch []*entry) error {
 	case <-r.ctx.Done():
 		return r.ctx.Err()
 	}
-	tries := exportTries
-	left, err := r.export(how, batch, &tries)
-	<-r.exports
-	if err != nil {
-		return err
-	}
-	return r.getAll(left)
-}
-
-// export exports jobs and returns those that it did not bring. When the service refuses them all, because one is gone or together they are too
-// large, it tries the halves.
-func (r *reading) export(how string, batch []*entry, tries *int) (left []*entry, err error) {
-	if *tries == 0 || !r.t.trust.exports(how) {
-		return batch, nil
-	}
-	whole := *tries == exportTries
-	*tries--
 	names, byName := make([]string, len(batch)), make(map[string]*entry, len(batch))
 	for i, e := range batch {
 		names[i], byName[e.row.ref.Name] = e.row.ref.Name, e
 	}
-	err = r.t.source.Export(r.ctx, names, func(name string, definition json.RawMessage) error {
+	missed, err := r.t.trust.Export(r.ctx, r.t.source, how, names, func(name string, definition json.RawMessage) (bool, error) {
 		e := byName[name]
-		if !wholeJob(e, definition) && factory.Addressable(name) { // a job that cannot be asked for has nothing better
-			return nil
+		if !bulk.WholeJob(e.row.ref.Directory, definition) && factory.Addressable(name) { // a job that cannot be asked for has nothing better
+			return false, nil
 		}
-		delete(byName, name)
-		return r.store(e, definition, true)
+		return true, r.store(e, definition, true)
 	})
-	var refused *factory.Error
-	switch {
-	case err == nil:
-	case fatal(r.ctx, err) != nil:
-		return nil, err
-	case !errors.As(err, &refused):
-		return nil, err
-	case len(batch) > 1 && (refused.StatusCode/100 == 4 && refused.StatusCode != http.StatusNotFound || errors.Is(err, factory.ErrTooLarge)):
-		half := len(batch) / 2
-		first, err := r.export(how, batch[:half], tries)
-		if err != nil {
-			return nil, err
-		}
-		second, err := r.export(how, batch[half:], tries)
-		if err != nil {
-			return nil, err
-		}
-		left = append(first, second...)
-		if whole {
-			r.t.trust.exported(how, refused, len(left) < len(batch))
-		}
-		return left, nil
+	<-r.exports
+	if err != nil {
+		return err
 	}
-	for _, e := range batch {
-		if byName[e.row.ref.Name] != nil {
-			left = append(left, e)
-		}
+	left := make([]*entry, len(missed))
+	for i, name := range missed {
+		left[i] = byName[name]
 	}
-	if whole {
-		r.t.trust.exported(how, err, len(left) < len(batch))
-	}
-	return left, nil
+	return r.getAll(left)
 }
 
 // store keeps a definition as soon as there is a place for it. bulk says that it came with others, from a listing or an export.
@@ -270,7 +219,7 @@ func (r *reading) store(e *entry, definition []byte, bulk bool) error {
 		return nil
 	}
 	if bulk {
-		r.t.trust.offer(e, definition)
+		r.t.trust.Offer(e, e.row.ref, definition)
 	}
 	err := r.run(r.writes, &r.stored, func() error {
 		defer r.memory.Release(size)
@@ -298,46 +247,4 @@ func (r *reading) came(e *entry, definition []byte, bulk bool) (version int, row
 	e.bulk, e.proved, e.writing, e.done, e.hash = bulk, !bulk, true, false, hash
 	e.version++
 	return e.version, e.row, false
-}
-
-// whole tells whether a list row looks like a definition, as far as that can be seen without another one: the fields that a create call
-// asks for are there.
-func whole(kind asset.Kind, row []byte) bool {
-	want := []string{"type", "content"}
-	if kind == asset.Resources {
-		want = []string{"type", "location"}
-	}
-	for _, name := range want {
-		value, ok := rawjson.Path(row, name)
-		if !ok {
-			return false
-		}
-		if _, ok := rawjson.String(value); !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// wholeJob tells whether an exported definition looks like the job's: it has a list of nodes, and lies where the job's list row says, if it says that.
-func wholeJob(e *entry, definition []byte) bool {
-	nodes, ok := rawjson.Path(definition, "nodes")
-	listed := e.row.ref.Directory
-	return ok && nodes[0] == '[' && (listed == "/" || asset.CleanDirectory(rawjson.StringAt(definition, "directory")) == listed)
-}
-
-// hollow tells whether a definition has nothing in it: a job without nodes, a script without text. There are such assets; and it is what a list or an
-// export that leaves things out looks like.
-func hollow(kind asset.Kind, definition []byte) bool {
-	switch kind {
-	case asset.Scripts:
-		return rawjson.StringAt(definition, "content") == ""
-	case asset.Jobs:
-		nodes, _ := rawjson.Path(definition, "nodes")
-		for range rawjson.Elements(nodes) {
-			return false
-		}
-		return true
-	}
-	return false
 }

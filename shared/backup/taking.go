@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/bulk"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
@@ -31,7 +32,7 @@ type taking struct {
 	source Workspace
 	writer *vault.Writer
 	opts   Options
-	trust  *trust
+	trust  *bulk.Trust[*entry]
 	work   *work
 
 	marking chan struct{} // taken while the folder is being marked
@@ -45,7 +46,8 @@ type taking struct {
 	envCount     int
 	hadVariables int // of the backup before this one
 	unsupported  []vault.Unsupported
-	unlisted     []vault.Missing // kinds that could not be listed
+	unlisted     []vault.Missing         // kinds that could not be listed
+	differed     map[string]vault.Single // classes in which a sample of bulk definitions differed, in this run or in one not long ago
 	drift        map[asset.Ref]vault.Drift
 	saved        time.Time // when the progress was saved last
 	saving       bool
@@ -84,7 +86,7 @@ type row struct {
 func listed() []asset.Kind { return []asset.Kind{asset.Resources, asset.Scripts, asset.Jobs} }
 
 func newTaking(source Workspace, writer *vault.Writer, opts Options, seed string) *taking {
-	return &taking{source: source, writer: writer, opts: opts, trust: newTrust(seed), assets: map[asset.Ref]*entry{},
+	return &taking{source: source, writer: writer, opts: opts, trust: bulk.NewTrust[*entry](seed, bulk.ByText), differed: map[string]vault.Single{}, assets: map[asset.Ref]*entry{},
 		resumed: map[asset.Ref]vault.Stored{}, seen: map[asset.Kind]bool{}, drift: map[asset.Ref]vault.Drift{}, saved: opts.Now(),
 		marking: make(chan struct{}, 1), busy: map[asset.Ref]chan struct{}{}}
 }
@@ -464,17 +466,8 @@ func (t *taking) copyFiles(ctx context.Context, ref asset.Ref, definition []byte
 
 // fatal returns err if it ends the whole run rather than one asset: nobody is let in, or time is over.
 func fatal(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() != nil || unauthorized(err) || errors.Is(err, context.DeadlineExceeded) || factory.IsCode(err, factory.CodeNoWorkspace) {
+	if bulk.Fatal(ctx, err) {
 		return err
 	}
 	return nil
-}
-
-// unauthorized tells whether the keys are not accepted. A right that is missing for one thing (403) is that thing's fault.
-func unauthorized(err error) bool {
-	var e *factory.Error
-	return errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized
 }
