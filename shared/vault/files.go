@@ -44,26 +44,46 @@ func (w *Writer) Previous(b *Backup) {
 // is copied from the backup before this one where the source is unchanged since; see [Writer.Previous]. Errors: store.ErrNotExist when there is no such
 // source, and only then; [ErrUnstorable].
 func (w *Writer) CopyFile(ctx context.Context, ref asset.Ref, location string) (File, error) {
+	file, err := w.copyFile(ctx, ref, location)
+	if err != nil {
+		return File{}, fmt.Errorf("copy %s of %s: %w", location, ref, err)
+	}
+	return file, nil
+}
+
+// CopyLoose copies a file that belongs to no asset of the folder, for [Manifest.Files]. Errors: as CopyFile.
+func (w *Writer) CopyLoose(ctx context.Context, location string) (File, error) {
+	file, err := w.copyFile(ctx, looseFile(), location)
+	if err != nil {
+		return File{}, fmt.Errorf("copy %s: %w", location, err)
+	}
+	return file, nil
+}
+
+// looseFile is what the key of a file is made from that belongs to no asset: a resource without a name, which no service has.
+func looseFile() asset.Ref { return asset.Ref{Kind: asset.Resources} }
+
+func (w *Writer) copyFile(ctx context.Context, ref asset.Ref, location string) (File, error) {
 	key, ok := ref.FileKey(location)
 	if !ok {
-		return File{}, fmt.Errorf("copy %s of %s: not an object on OBS", location, ref)
+		return File{}, errors.New("not an object on OBS")
 	}
 	if w.folder.keys.Encrypts() {
 		key += sealedSuffix
 	}
 	if len(w.folder.assetKey(key)) > maxKey {
-		return File{}, fmt.Errorf("copy %s of %s: %w", location, ref, ErrUnstorable)
+		return File{}, ErrUnstorable
 	}
 	bucket, object, _ := asset.ParseOBSPath(location)
 	c := &copying{folder: w.folder, from: store.Location{Bucket: bucket, Key: object}, file: File{Location: location, Key: key}}
 	source, err := w.folder.store.Bucket(bucket).Stat(ctx, object)
 	if err != nil {
-		return File{}, fmt.Errorf("copy %s of %s: %w", location, ref, err)
+		return File{}, err
 	}
 	copied := false
 	if old, ok := w.previous[location]; ok {
 		if copied, err = c.fromPrevious(ctx, old, source); err != nil {
-			return File{}, fmt.Errorf("copy %s of %s: %w", location, ref, err)
+			return File{}, err
 		}
 	}
 	switch {
@@ -74,7 +94,7 @@ func (w *Writer) CopyFile(ctx context.Context, ref asset.Ref, location string) (
 		err = c.plain(ctx, source)
 	}
 	if err != nil {
-		return File{}, fmt.Errorf("copy %s of %s: %w", location, ref, err)
+		return File{}, err
 	}
 	w.mu.Lock()
 	w.written[key] = c.file.ETag

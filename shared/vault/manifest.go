@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -55,7 +56,27 @@ type Manifest struct {
 	Singly []Single `json:"singly,omitempty"`
 	// Recipients are the age public keys that assets and files are encrypted to, in ascending order; none where they are plain.
 	Recipients []string `json:"recipients,omitempty"`
-	Assets     []Asset  `json:"assets"`
+	// Files are copies that belong to no asset here: what a restore saved of files before it put others in their place. A nightly backup has none.
+	Files  []File  `json:"files,omitempty"`
+	Assets []Asset `json:"assets"`
+}
+
+// copies are all copied files: those of the assets, and those that belong to none.
+func (m *Manifest) copies() iter.Seq[File] {
+	return func(yield func(File) bool) {
+		for _, a := range m.Assets {
+			for _, f := range a.Files {
+				if f.Key != "" && !yield(f) {
+					return
+				}
+			}
+		}
+		for _, f := range m.Files {
+			if f.Key != "" && !yield(f) {
+				return
+			}
+		}
+	}
 }
 
 // Asset is one asset in a manifest.

@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -218,13 +220,16 @@ func (b *Backup) each(ctx context.Context, concurrency int, read func(context.Co
 
 // VerifyFiles reads every copied resource file and holds it against the manifest.
 func (b *Backup) VerifyFiles(ctx context.Context) error {
+	const concurrency = 8
 	var faults []error
-	for _, a := range b.Manifest.Assets {
-		for _, f := range a.Files {
-			if f.Key == "" {
-				continue
-			}
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrency)
+	for f := range b.Manifest.copies() {
+		group.Go(func() error {
 			sum, size, err := b.folder.hashObject(ctx, f.Key)
+			mu.Lock()
+			defer mu.Unlock()
 			switch {
 			case errors.Is(err, store.ErrNotExist):
 				faults = append(faults, fmt.Errorf("%s%s is not there: %w", b.folder.Path(), f.Key, ErrUnproved))
@@ -234,8 +239,13 @@ func (b *Backup) VerifyFiles(ctx context.Context) error {
 				faults = append(faults, fmt.Errorf("%s%s has %d bytes and SHA-256 %s, the manifest says %d and %s: %w",
 					b.folder.Path(), f.Key, size, sum, f.Size, f.SHA256, ErrUnproved))
 			}
-		}
+			return nil
+		})
 	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	slices.SortFunc(faults, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return errors.Join(faults...)
 }
 
@@ -259,9 +269,9 @@ func (b *Backup) Verify(ctx context.Context) error {
 	known := map[string]bool{}
 	for _, a := range b.Manifest.Assets {
 		known[a.Key] = true
-		for _, f := range a.Files {
-			known[f.Key] = true
-		}
+	}
+	for f := range b.Manifest.copies() {
+		known[f.Key] = true
 	}
 	faults := []error{b.each(ctx, concurrency, b.stored, func(Asset, []byte) error { return nil }), b.VerifyFiles(ctx)}
 	err := b.folder.store.List(ctx, b.folder.prefix, "", func(info store.Info) error {

@@ -161,11 +161,9 @@ func (f *Folder) compare(ctx context.Context, m *Manifest, alone bool) (keys []s
 	want := make(map[string]int64, len(m.Assets))
 	for _, a := range m.Assets {
 		want[a.Key] = a.Size
-		for _, file := range a.Files {
-			if file.Key != "" {
-				want[file.Key] = file.Size
-			}
-		}
+	}
+	for file := range m.copies() {
+		want[file.Key] = file.Size
 	}
 	var faults []error
 	var strangers []string

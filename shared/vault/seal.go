@@ -43,13 +43,18 @@ func (m *Manifest) checkKeys() error {
 			}
 		}
 	}
+	for _, f := range m.Files {
+		if want, _ := looseFile().FileKey(f.Location); f.Key != want+suffix {
+			return fmt.Errorf("file %s has key %q, want %q", f.Location, f.Key, want+suffix)
+		}
+	}
 	return nil
 }
 
 // Readable tells early whether the folder's identity can read the definitions: nil if they are not encrypted, if there are none, or if nothing speaks
 // against it. Errors: [ErrNoIdentity], [ErrWrongIdentity].
 func (b *Backup) Readable() error {
-	if !b.Manifest.Encrypted() || len(b.Manifest.Assets) == 0 || b.Unverified {
+	if !b.Manifest.Encrypted() || len(b.Manifest.Assets)+len(b.Manifest.Files) == 0 || b.Unverified {
 		return nil
 	}
 	own := b.folder.keys.identity

@@ -94,9 +94,9 @@ func (m *Manifest) Size() int64 {
 	var size int64
 	for _, a := range m.Assets {
 		size += a.Size
-		for _, file := range a.Files {
-			size += file.Size
-		}
+	}
+	for file := range m.copies() {
+		size += file.Size
 	}
 	return size
 }

@@ -199,11 +199,9 @@ func (w *Writer) settle(ctx context.Context, m *Manifest, ready func(context.Con
 	want, described := map[string]wanted{}, map[string]bool{}
 	for _, a := range m.Assets {
 		want[a.Key], described[a.Key] = wanted{a.Size, a.SHA256}, true
-		for _, f := range a.Files {
-			if f.Key != "" {
-				want[f.Key], described[f.Key] = wanted{f.Size, f.SHA256}, true
-			}
-		}
+	}
+	for f := range m.copies() {
+		want[f.Key], described[f.Key] = wanted{f.Size, f.SHA256}, true
 	}
 	var extra []string
 	visit := func(info store.Info) error {
