@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -91,11 +90,19 @@ func (a *applying) write(ctx context.Context) error {
 	if err := a.variables(ctx); err != nil {
 		return err
 	}
+	if err := a.files(ctx); err != nil {
+		return err
+	}
 	for _, kind := range []asset.Kind{asset.Resources, asset.Scripts} {
 		var steps []*step
 		for _, s := range a.plan.steps {
 			if s.item.Kind == kind {
 				steps = append(steps, s)
+			}
+		}
+		if kind == asset.Scripts {
+			if err := a.importing(ctx); err != nil {
+				return err
 			}
 		}
 		if err := a.each(ctx, steps, func(ctx context.Context, s *step) error { return a.asset(ctx, s) }); err != nil {
@@ -107,19 +114,22 @@ func (a *applying) write(ctx context.Context) error {
 			return err
 		}
 	}
-	return a.restart(ctx)
+	if err := a.restart(ctx); err != nil {
+		return err
+	}
+	return a.checkSchedules(ctx)
 }
 
 // layer writes the jobs of one layer. The jobs of a cycle are first created without their dependencies, because the service refuses a job that
 // depends on one that does not exist.
-func (a *applying) layer(ctx context.Context, layer []graph.Group) error {
+func (a *applying) layer(ctx context.Context, layer []graph.Group[string]) error {
 	var steps, cycle []*step
 	for _, group := range layer {
 		a.blockCycle(group)
 		for _, name := range group {
 			s := a.plan.job(name)
 			steps = append(steps, s)
-			if group.Cycle() && s.item.Action == ActionCreate && !s.cut {
+			if (group.Cycle() || a.plan.needsItself(name)) && s.item.Action == ActionCreate && !s.cut {
 				cycle = append(cycle, s)
 			}
 		}
@@ -155,7 +165,7 @@ func (a *applying) each(ctx context.Context, steps []*step, fn func(context.Cont
 				return err
 			}
 			if err != nil {
-				a.set(s, Errored, err.Error())
+				a.set(s, Errored, err.Error()+s.imports.remark()+a.advice(s, err))
 			}
 			return a.save(ctx)
 		})
@@ -170,6 +180,9 @@ func interrupted(ctx context.Context, err error) bool {
 
 // asset writes one asset, reads it back and compares.
 func (a *applying) asset(ctx context.Context, s *step) error {
+	if s.imports.there {
+		return a.startImported(ctx, s)
+	}
 	if s.item.Action == ActionUnchanged { // only its schedule is not as it should be
 		if err := a.settle(ctx, s); err != nil {
 			return err
@@ -187,7 +200,7 @@ func (a *applying) asset(ctx context.Context, s *step) error {
 	if err := a.pause(ctx, s); err != nil {
 		return errors.Join(err, a.resume(ctx, s))
 	}
-	if s.item.Action == ActionCreate && !s.cut {
+	if s.item.Action == ActionCreate && !s.cut && !s.imports.differs {
 		err = a.create(ctx, s, definition)
 	} else {
 		err = a.update(ctx, s, definition)
@@ -224,7 +237,7 @@ func (a *applying) block(s *step) bool {
 }
 
 // blockCycle blocks all jobs of a cycle if one of them is blocked: none of them could be written whole.
-func (a *applying) blockCycle(group graph.Group) {
+func (a *applying) blockCycle(group graph.Group[string]) {
 	if !group.Cycle() {
 		return
 	}
@@ -244,23 +257,7 @@ func (a *applying) blockCycle(group graph.Group) {
 
 // blockedBy says which asset that this one needs could not be restored.
 func (a *applying) blockedBy(s *step) string {
-	r := a.plan.references[s.item.Name]
-	var needs []asset.Ref
-	if s.item.Kind == asset.Jobs {
-		for _, name := range slices.Concat(r.Dependencies, r.Called) {
-			needs = append(needs, asset.Ref{Kind: asset.Jobs, Name: name})
-		}
-		for _, name := range r.Scripts {
-			needs = append(needs, asset.Ref{Kind: asset.Scripts, Name: name})
-		}
-		for _, location := range r.Files {
-			needs = append(needs, a.plan.resourcesWith(location)...)
-		}
-	}
-	for _, name := range a.plan.uses[s.item.Ref().Identity()] {
-		needs = append(needs, asset.Ref{Kind: asset.Env, Name: name})
-	}
-	for _, ref := range needs {
+	for _, ref := range a.plan.needs(s.item.Ref().Identity()) {
 		on := a.plan.byIdentity[ref]
 		if on == nil || on == s {
 			continue
@@ -285,9 +282,9 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 			return nil
 		}
 		// A create of the run that is continued may have been applied after this one has looked.
-		lost := errors.Is(err, factory.ErrUnknownOutcome)
-		mayExist := try > 1 || a.plan.prior.running()
-		if !lost && (!mayExist || !errors.Is(err, factory.ErrExists)) {
+		lost, exists := errors.Is(err, factory.ErrUnknownOutcome), errors.Is(err, factory.ErrExists)
+		mayExist := exists && (try > 1 || a.plan.prior.running() || s.imports.sent)
+		if !lost && !mayExist && !sentAgain(err) {
 			return err // it names the operation and the asset
 		}
 		there, findErr := a.find(ctx, s)
@@ -299,10 +296,17 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 				a.written(s)
 			}
 			return nil // what it holds is compared when it is read back
-		case try == tries:
+		case try == tries || !lost && !exists:
 			return err
 		}
 	}
+}
+
+// sentAgain tells whether a create was sent more than once. The client does that where the gateway says that it let nothing through; it is looked at all the
+// same, rather than believed.
+func sentAgain(err error) bool {
+	answer, ok := errors.AsType[*factory.Error](err)
+	return ok && answer.Attempts > 1
 }
 
 // find looks whether the asset is live, giving a service that shows writes late some time, and notes its id.

@@ -2,16 +2,14 @@ package restore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
-	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 // compare holds the steps against the live workspace.
@@ -19,43 +17,80 @@ func (p *plan) compare(ctx context.Context) error {
 	if err := p.compareVariables(ctx); err != nil {
 		return err
 	}
-	live := map[asset.Ref]factory.Row{}
-	for _, kind := range []asset.Kind{asset.Resources, asset.Scripts, asset.Jobs} {
-		if !slices.ContainsFunc(p.steps, func(s *step) bool { return s.item.Kind == kind }) {
-			continue
-		}
-		listing, err := p.target.List(ctx, kind, func(r factory.Row) error {
-			r.Raw = nil // valid during the call only
-			live[r.Ref.Identity()] = r
-			return nil
-		})
-		if err != nil {
-			return p.refuseUnknownWorkspace(err)
-		}
-		if listing.Missing() > 0 && p.request.DuplicateNamePolicy == Fail {
-			return refuse("the workspace claims %d %s and lists %d, so it is unknown which exist", listing.Total, kind, listing.Unique)
+	for _, s := range p.steps {
+		if s.item.Kind != asset.Env {
+			s.item.Action = ActionCreate // until a listing shows it
 		}
 	}
 	p.liveJobs = map[string]bool{}
-	for ref := range live {
-		if ref.Kind == asset.Jobs {
-			p.liveJobs[ref.Name] = true
-		}
+	err := p.many().read(ctx, p.steps, manyVisit{row: p.meet, listed: p.counted, settles: (*step).equals, settled: p.unchanged, single: p.compareOne})
+	return p.refuseUnknownWorkspace(err)
+}
+
+// meet notes a live asset, and tells whether its definition has to be compared: what the policy leaves alone, or refuses, need not be read.
+func (p *plan) meet(s *step, row factory.Row) bool {
+	row.Raw = nil // valid during the call only
+	p.rows[row.Ref.Identity()] = row
+	if row.Ref.Kind == asset.Jobs {
+		p.liveJobs[row.Ref.Name] = true
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(p.concurrency)
-	for _, s := range p.steps {
-		if s.item.Kind == asset.Env {
-			continue
-		}
-		row, exists := live[s.asset.Ref().Identity()]
-		if !exists {
-			s.item.Action = ActionCreate
-			continue
-		}
-		group.Go(func() error { return p.compareOne(ctx, s, row) })
+	if s == nil {
+		return false
 	}
-	return group.Wait()
+	s.exists, s.id = true, row.ID
+	switch policy := p.request.DuplicateNamePolicy; {
+	case policy == Skip && !p.mayBeOurs(s):
+		s.item.Action, s.item.Reason = ActionSkip, "it exists"
+		return false
+	case policy == Fail && !p.prior.running():
+		s.item.Action, s.item.Reason = ActionBlocked, "it exists, and duplicateNamePolicy is fail"
+		return false
+	}
+	return true
+}
+
+// mayBeOurs tells whether the run that is continued may have created the asset.
+func (p *plan) mayBeOurs(s *step) bool {
+	before, continued := p.done[s.item.Ref().Identity()]
+	return continued && before.Action == ActionCreate
+}
+
+// counted notes what the service said about a listing.
+func (p *plan) counted(kind asset.Kind, listing factory.Listing) error {
+	p.listings[kind] = listing
+	if listing.Missing() > 0 && p.request.DuplicateNamePolicy == Fail {
+		return refuse("the workspace claims %d %s and lists %d, so it is unknown which exist", listing.Total, kind, listing.Unique)
+	}
+	return nil
+}
+
+// unchanged is for an asset that is as it should be.
+func (p *plan) unchanged(ctx context.Context, s *step, row factory.Row) error {
+	if seen, err := p.seen(ctx, s, p.look(ctx, s, row)); !seen {
+		return err
+	}
+	s.same()
+	return nil
+}
+
+// same makes a step one for which there is nothing to write. Its part of the plan's hash does not depend on how the live asset was read.
+func (s *step) same() { s.item.Action, s.live = ActionUnchanged, s.meaning }
+
+// seen tells whether a live asset could be looked at; err is why it could not. Else the step has its action, or the returned error ends the plan.
+func (p *plan) seen(ctx context.Context, s *step, err error) (bool, error) {
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, factory.ErrNotFound): // gone since it was listed
+		s.exists, s.running, s.item.WasRunning, s.item.Action = false, false, false, ActionCreate
+		return false, nil
+	case interrupted(ctx, err):
+		return false, err
+	}
+	// What cannot be looked at cannot be saved, so it is not overwritten; the others are restored all the same.
+	s.item.Action, s.item.Reason = ActionBlocked, "the live one cannot be read: "+err.Error()
+	s.item.WasRunning = p.done[s.item.Ref().Identity()].WasRunning
+	return false, nil
 }
 
 func (p *plan) refuseUnknownWorkspace(err error) error {
@@ -65,38 +100,23 @@ func (p *plan) refuseUnknownWorkspace(err error) error {
 	return err
 }
 
-// compareOne decides what is to be done with an asset that exists.
-func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row) error {
-	s.exists, s.id = true, row.ID
-	before, continued := p.done[s.item.Ref().Identity()]
-	mayBeOurs := continued && before.Action == ActionCreate
-	policy := p.request.DuplicateNamePolicy
-	if policy == Skip && !mayBeOurs {
-		s.item.Action, s.item.Reason = ActionSkip, "it exists"
-		return nil
-	}
-	kind := s.item.Kind
-	current, err := p.target.Get(ctx, s.asset.Ref(), s.id)
+// compareOne decides what is to be done with an asset that exists, by the definition that its own call gave; err is that call's.
+func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row, current json.RawMessage, err error) error {
 	if err == nil {
 		err = p.look(ctx, s, row)
 	}
-	if errors.Is(err, factory.ErrNotFound) { // gone since it was listed
-		s.exists, s.running, s.item.WasRunning, s.item.Action = false, false, false, ActionCreate
-		return nil
-	}
-	if interrupted(ctx, err) {
+	if seen, err := p.seen(ctx, s, err); !seen {
 		return err
 	}
-	if err != nil { // what cannot be looked at cannot be saved, so it is not overwritten; the others are restored all the same
-		s.item.Action, s.item.Reason = ActionBlocked, "the live one cannot be read: "+err.Error()
-		return nil //nolint:nilerr // it is the item's, not the plan's
-	}
+	kind, policy := s.item.Kind, p.request.DuplicateNamePolicy
+	before, continued := p.done[s.item.Ref().Identity()]
+	mayBeOurs := p.mayBeOurs(s)
 	desired, err := p.definition(ctx, s)
 	if err != nil {
 		return err
 	}
-	s.live = vault.Hash(asset.Comparable(kind, current))
-	changes, err := rawjson.Diff(asset.Comparable(kind, current), asset.Comparable(kind, desired))
+	s.live = meaning(kind, current)
+	changes, err := asset.Changes(kind, current, desired)
 	if err != nil {
 		return fmt.Errorf("compare %s: %w", s.asset.Ref(), err)
 	}
@@ -118,7 +138,7 @@ func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row) error {
 	}
 	switch {
 	case len(changes) == 0:
-		s.item.Action = ActionUnchanged
+		s.same()
 	case mayBeOurs && policy == Skip:
 		s.item.Action, s.item.Reason = ActionSkip, "somebody else created it since this restore began"
 	case policy == Fail && p.prior.running():
@@ -136,12 +156,24 @@ func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row) error {
 // heldBy tells whether the live definition is what the run that is continued wrote. Of a write that the service is known to have taken nothing may be
 // lost, but the service may have added defaults; otherwise it has to be the same.
 func (i Item) heldBy(current, definition []byte) (bool, error) {
-	compare := rawjson.Diff
+	compare := asset.Changes
 	if i.Written {
-		compare = rawjson.Lost
+		compare = asset.Lost
 	}
-	differences, err := compare(asset.Comparable(i.Kind, definition), asset.Comparable(i.Kind, current))
-	return err == nil && len(differences) == 0, err
+	differences, err := compare(i.Kind, definition, current)
+	if err != nil || len(differences) > 0 || !i.Written {
+		return err == nil && len(differences) == 0, err
+	}
+	left, err := i.left(current, definition)
+	return err == nil && !left, err
+}
+
+// left tells whether a field is there still that the write was to remove: then it has changed nothing, or not enough.
+func (i Item) left(current, definition []byte) (bool, error) {
+	more, err := asset.Changes(i.Kind, current, definition)
+	return err == nil && slices.ContainsFunc(more, func(c rawjson.Change) bool {
+		return hasMeaning(c.From) && slices.ContainsFunc(i.Changes, func(planned Change) bool { return planned.Field == c.Path })
+	}), err
 }
 
 // look finds out whether a live job runs, now and when the restore began.
@@ -154,8 +186,8 @@ func (p *plan) look(ctx context.Context, s *step, row factory.Row) error {
 		return err
 	}
 	s.running, s.item.WasRunning = running, running
-	if before, ok := p.done[s.item.Ref().Identity()]; ok {
-		s.item.WasRunning = before.WasRunning
+	if before, ok := p.done[s.item.Ref().Identity()]; ok && (before.WasRunning || before.Action != ActionBlocked) {
+		s.item.WasRunning = before.WasRunning // one that was blocked may not have been looked at, and has not been stopped
 	}
 	return nil
 }

@@ -39,13 +39,14 @@ type edits struct {
 }
 
 // readEdits holds backup.json as it stands against what it was when it was committed, which follows from the assets. Only the values of
-// connectionName, database and clusterName, and replace, may differ; everything else that does is a fault with its line.
-func readEdits(document []byte, m *vault.Manifest, original *vault.Document) (*edits, error) {
+// connectionName, database and clusterName, and replace, may differ; everything else that does is a fault with its line. What is said of assets that could
+// not be read is passed over: nobody knows what stood there.
+func readEdits(document []byte, m *vault.Manifest, original *vault.Document, unread map[asset.Ref]bool) (*edits, error) {
 	doc, err := strictjson.Parse(document)
 	if err != nil {
 		return nil, err
 	}
-	r := &editReader{doc: doc, edits: &edits{values: map[spot]map[string]string{}}}
+	r := &editReader{doc: doc, edits: &edits{values: map[spot]map[string]string{}}, unread: unread}
 	for name, span := range rawjson.Members(document) {
 		value := span.In(document)
 		switch name {
@@ -80,6 +81,7 @@ func readEdits(document []byte, m *vault.Manifest, original *vault.Document) (*e
 type editReader struct {
 	doc    *strictjson.Document
 	edits  *edits
+	unread map[asset.Ref]bool // by identity
 	faults strictjson.Faults
 }
 
@@ -108,7 +110,7 @@ func (r *editReader) section(kind asset.Kind, value []byte, want map[string][]va
 	for t, span := range rawjson.Members(value) {
 		list := span.In(value)
 		at := strictjson.Field(path, t)
-		if _, known := want[t]; !known {
+		if _, known := want[t]; !known && len(r.unread) == 0 {
 			r.fault(at, fmt.Sprintf("the backup has no %s of type %q", what(kind), t))
 			continue
 		}
@@ -152,6 +154,9 @@ func (r *editReader) entries(kind asset.Kind, path string, list []byte, want []v
 			p = place{kind: kind, name: rawjson.StringAt(text, "job"), node: rawjson.StringAt(text, "node")}
 		}
 		waiting := open[p]
+		if len(waiting) == 0 && r.unread[asset.Ref{Kind: kind, Name: p.name}] {
+			continue
+		}
 		if len(waiting) == 0 {
 			r.fault(at, r.whyUnknown(kind, p, want))
 			continue

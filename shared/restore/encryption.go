@@ -90,6 +90,9 @@ func (p *plan) undoRemark() string {
 	saves := false
 	note := func(i Item) {
 		saves = saves || i.Action == ActionOverwrite || i.Kind == asset.Env && i.Action == ActionCreate
+		for _, f := range i.Files {
+			saves = saves || f.Action == ActionOverwrite
+		}
 	}
 	for _, s := range p.steps {
 		note(s.item)

@@ -4,14 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"strings"
 	"sync"
-	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/dataarts"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/localtest"
@@ -187,135 +183,4 @@ func (d *desk) lived(empty bool) {
 	d.put(dataarts.Jobs, described(batch("changed"), "changed"), batch("ran"), described(batch("ran_changed"), "changed"), batch("stood"))
 	w.SetJobStatus("ran", "SCHEDULING")
 	w.SetJobStatus("ran_changed", "SCHEDULING")
-}
-
-func TestRun_KilledAtAnyWriteAndContinuedEndsLikeOneThatWasNot(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name, policy, schedules string
-		empty                   bool
-		how                     end
-	}{
-		{"overwrite", "overwrite", "keep", false, dead},
-		{"overwrite and start", "overwrite", "start", false, refused},
-		{"overwrite and stop", "overwrite", "stop", false, applied},
-		{"skip", "skip", "keep", false, dead},
-		{"fail", "fail", "keep", true, refused},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			d := newDesk(t, backedUp)
-			d.hurry()
-			run := func(id string) (*restore.Report, error) {
-				opts := d.options()
-				opts.Concurrency = 1 // so that the writes come in one order
-				req, err := restore.ParseRequest([]byte(`{"id":"` + id + `","date":"2026-11-22","duplicateNamePolicy":"` + c.policy + `","schedules":"` + c.schedules + `"}`))
-				if err != nil {
-					t.Fatal(err)
-				}
-				return restore.Run(t.Context(), req, opts)
-			}
-
-			d.lived(c.empty)
-			before := d.state()
-			whole := d.reaper()
-			var want *restore.Report
-			whole.during(0, refused, func() {
-				report, err := run("whole")
-				if err != nil || report.Status != restore.Complete {
-					t.Fatalf("%v %s", err, dump(report))
-				}
-				want = report
-			})
-			after := d.state()
-			writes := 0
-			for _, n := range whole.counts {
-				writes += n
-			}
-			if writes < 6 {
-				t.Fatalf("%d writes are too few to say anything", writes)
-			}
-			for k := range writes {
-				name := fmt.Sprintf("write %d of %d, %s", k+1, writes, c.how)
-				id := fmt.Sprintf("k%d", k+1)
-				d.lived(c.empty)
-				r := d.reaper()
-				r.during(k+1, c.how, func() {
-					if report, err := run(id); err == nil {
-						t.Errorf("%s: it was not interrupted: %s", name, dump(report))
-					}
-				})
-				r.during(0, refused, func() {
-					report, err := run(id)
-					if err != nil || report.Status != restore.Complete {
-						t.Errorf("%s: continued: %v %s", name, err, dump(report))
-						return
-					}
-					if diff := cmp.Diff(outcomes(want), outcomes(report)); diff != "" {
-						t.Errorf("%s: the report, -uninterrupted +continued:\n%s", name, diff)
-					}
-				})
-				if diff := cmp.Diff(after, d.state()); diff != "" {
-					t.Errorf("%s: the workspace, -uninterrupted +continued:\n%s", name, diff)
-				}
-				if diff := cmp.Diff(whole.counts, r.counts); diff != "" {
-					t.Errorf("%s: applied writes, -uninterrupted +continued:\n%s", name, diff)
-				}
-				if report, err := restore.Undo(t.Context(), id, d.options()); err != nil || report.Status != restore.Undone {
-					t.Errorf("%s: undo: %v %s", name, err, dump(report))
-				}
-				if diff := cmp.Diff(before, d.state()); diff != "" {
-					t.Errorf("%s: the workspace, -before +after the undo:\n%s", name, diff)
-				}
-			}
-		})
-	}
-}
-
-func TestUndo_KilledAtAnyWriteAndAskedForAgainEndsLikeOneThatWasNot(t *testing.T) {
-	t.Parallel()
-	for schedules, how := range map[string]end{"keep": refused, "start": dead} {
-		t.Run(schedules, func(t *testing.T) {
-			t.Parallel()
-			d := newDesk(t, backedUp)
-			d.hurry()
-			opts := d.options()
-			opts.Concurrency = 1
-			restored := func(id string) (before map[string]string) {
-				d.lived(false)
-				before = d.state()
-				d.must(restore.Complete, `{"id":"`+id+`","date":"2026-11-22","duplicateNamePolicy":"overwrite","schedules":"`+schedules+`"}`)
-				return before
-			}
-			before := restored("whole")
-			whole := d.reaper()
-			whole.during(0, refused, func() { d.undo(restore.Undone, "whole") })
-			if diff := cmp.Diff(before, d.state()); diff != "" {
-				t.Fatalf("-before +after the undo:\n%s", diff)
-			}
-			writes := 0
-			for n := range maps.Values(whole.counts) {
-				writes += n
-			}
-			for k := range writes {
-				name := fmt.Sprintf("write %d of %d, %s", k+1, writes, how)
-				id := fmt.Sprintf("u%d", k+1)
-				restored(id)
-				r := d.reaper()
-				r.during(k+1, how, func() {
-					if report, err := restore.Undo(t.Context(), id, opts); err == nil {
-						t.Errorf("%s: it was not interrupted: %s", name, dump(report))
-					}
-				})
-				r.during(0, refused, func() {
-					if report, err := restore.Undo(t.Context(), id, opts); err != nil || report.Status != restore.Undone {
-						t.Errorf("%s: asked again: %v %s", name, err, dump(report))
-					}
-				})
-				if diff := cmp.Diff(before, d.state()); diff != "" {
-					t.Errorf("%s: -before +after the undo:\n%s", name, diff)
-				}
-			}
-		})
-	}
 }

@@ -102,6 +102,11 @@ func (l Locations) folder(ctx context.Context, req Request) (*vault.Folder, erro
 	return newest.Folder(), nil
 }
 
+// Find opens the backup that a request names. What it holds is not verified yet. The error is a [Refusal] where there is none to restore from.
+func (l Locations) Find(ctx context.Context, req Request) (*vault.Backup, error) {
+	return l.find(ctx, req)
+}
+
 // Check finds out early whether the backup that a request names is there and may be restored from. The error is a [Refusal] if not.
 func (l Locations) Check(ctx context.Context, req Request) error {
 	_, err := l.find(ctx, req)

@@ -43,16 +43,7 @@ func (m *mapping) identity() bool {
 
 // apply maps the definition of the named asset. It is safe for concurrent use.
 func (m *mapping) apply(kind asset.Kind, name string, definition []byte) []byte {
-	definition = asset.Rebind(kind, definition, func(b asset.Binding, v asset.BoundValue) string {
-		value := v.Value
-		field, _ := asset.Bindable(v.Wire)
-		if edited, ok := m.edits.values[spot{kind, name, b.Index}]; ok && !v.Repeated {
-			value = edited[v.Wire]
-		} else {
-			value = m.replace("backup.json ", m.edits.replace, field, value)
-		}
-		return m.replace("", m.request, field, value)
-	})
+	definition = asset.Rebind(kind, definition, func(b asset.Binding, v asset.BoundValue) string { return m.value(kind, name, b, v) })
 	if len(m.request.OBSPath) > 0 {
 		definition = asset.RewriteOBSPaths(kind, definition, m.path)
 	}
@@ -62,6 +53,18 @@ func (m *mapping) apply(kind asset.Kind, name string, definition []byte) []byte 
 		})
 	}
 	return definition
+}
+
+// value maps one value that a script, or a node of a job, is bound to.
+func (m *mapping) value(kind asset.Kind, name string, b asset.Binding, v asset.BoundValue) string {
+	value := v.Value
+	field, _ := asset.Bindable(v.Wire)
+	if edited, ok := m.edits.values[spot{kind, name, b.Index}]; ok && !v.Repeated {
+		value = edited[v.Wire]
+	} else {
+		value = m.replace("backup.json ", m.edits.replace, field, value)
+	}
+	return m.replace("", m.request, field, value)
 }
 
 func (m *mapping) replace(whose string, r Replace, field, value string) string {

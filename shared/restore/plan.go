@@ -4,15 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/graph"
-	"github.com/dataarts-backup/dataarts-backup/shared/strictjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
@@ -24,12 +23,15 @@ type planning struct {
 	concurrency int
 	prior       *Report // of a restore that is continued; else nil or of another state
 	keys        vault.Keys
-	only        func(name string) bool // narrows the environment variables down; nil: as selected
+	only        func(name string) bool     // narrows the environment variables down; nil: as selected
+	places      Locations                  // where backups lie, and through whose store the files of resources are reached
+	looseFile   func(location string) bool // which files are put back that belong to no asset; nil: none, only an undo does that
 }
 
 // planned is what a plan asks the live workspace.
 type planned interface {
 	Reader
+	Connector
 	JobStatus(ctx context.Context, name string) (string, error)
 }
 
@@ -41,14 +43,24 @@ type plan struct {
 
 	references map[string]asset.References // of every job of the backup
 	uses       map[asset.Ref][]string      // environment variables that an asset names
+	meanings   map[asset.Ref]string        // of every asset of the backup as it is stored; see meaning
 	byIdentity map[asset.Ref]*step
 
 	steps        []*step // in manifest order, environment variables first
 	variables    *asset.Variables
 	variablesErr error
-	layers       [][]graph.Group // job names, dependencies first
+	layers       [][]graph.Group[string] // job names, dependencies first
 	liveJobs     map[string]bool
+	files        []*resourceFile
 	hash         string
+
+	rows          map[asset.Ref]factory.Row      // live, by identity, of the kinds that were listed; without Raw
+	listings      map[asset.Kind]factory.Listing // of the kinds that were listed
+	liveVariables map[string]bool                // names; nil where the live environment variables were not read
+	locations     map[string][]asset.Ref         // resources of the backup by the files that they point to
+	bindings      map[asset.Ref][]asset.Binding  // of every job and script of the backup, as stored
+	realTime      map[asset.Ref]bool             // jobs of the backup that are no batch jobs
+	problems      []Problem
 }
 
 // step is one asset of a plan.
@@ -57,25 +69,35 @@ type step struct {
 	item    Item
 	asset   vault.Asset
 	desired string // hash of the definition to write
+	meaning string // hash of what that definition means; see meaning
 	live    string // hash of the live definition, empty where there is none or it was not looked at
 	id      string // the live asset's id
 	exists  bool   // in the live workspace
 	running bool   // the live job runs
+	turned  bool   // this run has started or stopped it last
 	cut     bool   // a job of a cycle: created without its dependencies so far
+	imports imported
 	desires []byte // an environment variable's own JSON
 }
 
-// makePlan verifies the backup, reads the edits and holds the selection against the live workspace. It writes nothing.
-func makePlan(ctx context.Context, in planning) (*plan, error) {
-	p := &plan{planning: in, references: map[string]asset.References{}, uses: map[asset.Ref][]string{},
+// newPlan is a plan that knows nothing yet but the run that it continues.
+func newPlan(in planning) *plan {
+	p := &plan{planning: in, references: map[string]asset.References{}, uses: map[asset.Ref][]string{}, meanings: map[asset.Ref]string{}, locations: map[string][]asset.Ref{},
+		rows: map[asset.Ref]factory.Row{}, listings: map[asset.Kind]factory.Listing{}, bindings: map[asset.Ref][]asset.Binding{}, realTime: map[asset.Ref]bool{},
 		byIdentity: map[asset.Ref]*step{}, done: map[asset.Ref]Item{}}
 	if in.prior.running() {
 		for _, i := range in.prior.Items {
 			p.done[i.Ref().Identity()] = i
 		}
 	}
+	return p
+}
+
+// makePlan verifies the backup, reads the edits and holds the selection against the live workspace. It writes nothing.
+func makePlan(ctx context.Context, in planning) (*plan, error) {
+	p := newPlan(in)
 	if err := p.verify(ctx); err != nil {
-		return nil, err
+		return nil, p.refuseWithTarget(ctx, err)
 	}
 	if err := p.choose(); err != nil {
 		return nil, err
@@ -87,57 +109,18 @@ func makePlan(ctx context.Context, in planning) (*plan, error) {
 	if err := p.compare(ctx); err != nil {
 		return nil, err
 	}
+	if err := p.planFiles(ctx); err != nil {
+		return nil, err
+	}
 	p.block()
+	if err := p.preflight(ctx); err != nil {
+		return nil, err
+	}
 	p.hash = p.fingerprint()
-	if p.request.DuplicateNamePolicy == Fail && !in.prior.running() {
-		if err := p.refuseExisting(); err != nil {
-			return nil, err
-		}
+	if faults := p.faultsOfTarget(); len(faults) > 0 {
+		return nil, &Refusal{Faults: faults}
 	}
 	return p, nil
-}
-
-// verify reads the whole backup: every object against the manifest, and backup.json against the assets.
-func (p *plan) verify(ctx context.Context) error {
-	var original vault.Document
-	err := p.backup.Each(ctx, p.concurrency, func(a vault.Asset, definition []byte) error {
-		original.Add(a.Ref(), asset.Bindings(a.Kind, definition))
-		switch a.Kind {
-		case asset.Jobs:
-			p.references[a.Name] = asset.ReferencesOf(definition)
-			p.uses[a.Ref().Identity()] = asset.VariablesOf(definition)
-		case asset.Scripts:
-			p.uses[a.Ref().Identity()] = asset.VariablesOf(definition)
-		case asset.Env:
-			p.variables, p.variablesErr = asset.ParseVariables(definition)
-		}
-		return nil
-	})
-	if err == nil || isFault(err) { // all faults at once
-		err = errors.Join(err, p.backup.VerifyFiles(ctx))
-	}
-	if isFault(err) && !interrupted(ctx, err) {
-		return &Refusal{Faults: faultsOf(p.backup, err)}
-	}
-	if err != nil {
-		return err
-	}
-	var e *edits
-	if p.backup.Document != nil {
-		e, err = readEdits(p.backup.Document, p.backup.Manifest, &original)
-		if faults, ok := errors.AsType[strictjson.Faults](err); ok {
-			refusal := &Refusal{}
-			for _, f := range faults {
-				refusal.Faults = append(refusal.Faults, "backup.json: "+f.String())
-			}
-			return refusal
-		}
-		if err != nil {
-			return err
-		}
-	}
-	p.mapping = newMapping(e, p.request.Replace)
-	return nil
 }
 
 // desire maps every chosen asset and keeps the hash of what is to be written.
@@ -145,14 +128,15 @@ func (p *plan) desire(ctx context.Context) error {
 	if p.mapping.identity() {
 		for _, s := range p.steps {
 			if s.item.Kind != asset.Env {
-				s.desired = s.asset.SHA256
+				s.desired, s.meaning = s.asset.SHA256, p.meanings[s.asset.Ref().Identity()]
 			}
 		}
 		return nil
 	}
 	return p.backup.Each(ctx, p.concurrency, func(a vault.Asset, stored []byte) error {
 		if s := p.byIdentity[a.Ref().Identity()]; s != nil && a.Kind != asset.Env {
-			s.desired = vault.Hash(p.mapping.apply(a.Kind, a.Name, stored))
+			mapped := p.mapping.apply(a.Kind, a.Name, stored)
+			s.desired, s.meaning = vault.Hash(mapped), meaning(a.Kind, mapped)
 		}
 		return nil
 	})
@@ -195,8 +179,16 @@ func (p *plan) order() {
 	}
 }
 
-// inCycle tells whether a job is part of a cycle.
+// needsItself tells whether a job depends on its own last run. Like those of a cycle it cannot be created with its dependencies.
+func (p *plan) needsItself(name string) bool {
+	return slices.Contains(p.references[name].Dependencies, name)
+}
+
+// inCycle tells whether a job is part of a cycle, be it of itself alone.
 func (p *plan) inCycle(name string) bool {
+	if p.needsItself(name) {
+		return true
+	}
 	for _, layer := range p.layers {
 		for _, group := range layer {
 			if group.Cycle() && slices.Contains(group, name) {
@@ -211,8 +203,8 @@ func (p *plan) job(name string) *step {
 	return p.byIdentity[asset.Ref{Kind: asset.Jobs, Name: name}]
 }
 
-// refuseExisting is the policy fail.
-func (p *plan) refuseExisting() error {
+// existing is the fault of the policy fail, empty where no asset exists.
+func (p *plan) existing() string {
 	var there []string
 	for _, s := range p.steps {
 		if s.exists {
@@ -220,7 +212,7 @@ func (p *plan) refuseExisting() error {
 		}
 	}
 	if len(there) == 0 {
-		return nil
+		return ""
 	}
 	const most = 20
 	listed := there[:min(len(there), most)]
@@ -228,7 +220,7 @@ func (p *plan) refuseExisting() error {
 	if len(there) > most {
 		more = fmt.Sprintf(" and %d more", len(there)-most)
 	}
-	return refuse("duplicateNamePolicy is fail, and the workspace has already %s%s", strings.Join(listed, ", "), more)
+	return fmt.Sprintf("duplicateNamePolicy is fail, and the workspace has already %s%s", strings.Join(listed, ", "), more)
 }
 
 func describeRef(i Item) string {
@@ -252,12 +244,14 @@ func (p *plan) fingerprint() string {
 	for _, s := range p.steps {
 		line(string(s.item.Kind), s.item.Directory, s.item.Name, string(s.item.Action), s.desired, s.live, fmt.Sprint(s.item.WasRunning))
 	}
+	p.fileLines(line)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
 // describe fills a report with the plan.
 func (p *plan) describe(r *Report) {
 	r.PlanHash = p.hash
+	r.Problems = p.problems
 	r.Items = make([]Item, 0, len(p.steps))
 	for _, s := range p.steps {
 		item := s.item
@@ -268,6 +262,8 @@ func (p *plan) describe(r *Report) {
 				item.Action = ActionOverwrite
 			case before.Action == ActionCreate && before.Written: // whatever has become of it, this restore created it
 				item.Action = ActionCreate
+			case before.Action == ActionOverwrite && item.Action == ActionBlocked: // it may have been written all the same
+				item.Action, item.Changes = ActionOverwrite, before.Changes
 			}
 			if item.Action == ActionUnchanged && (before.Action == ActionCreate || before.Action == ActionOverwrite) {
 				item.Action, item.Changes = before.Action, before.Changes // the run that is continued has written it already
@@ -286,7 +282,7 @@ func (p *plan) message() string {
 	}
 	s := fmt.Sprintf("plan: %d to create, %d to overwrite, %d to skip, %d unchanged, %d blocked",
 		n[ActionCreate], n[ActionOverwrite], n[ActionSkip], n[ActionUnchanged], n[ActionBlocked])
-	return s + p.remarks()
+	return s + p.filesMessage() + p.remarks()
 }
 
 // remarks is what an operator should know besides, each with "; " before it.
@@ -308,5 +304,5 @@ func (p *plan) remarks() string {
 	if p.backup.Manifest.Status != vault.Complete {
 		s += "; the backup is " + string(p.backup.Manifest.Status) + ": what its manifest lists as missing is not restored"
 	}
-	return s + p.undoRemark()
+	return s + p.undoRemark() + p.problemRemark()
 }

@@ -41,7 +41,7 @@ func (a *applying) succeed(s *step) {
 	item := &a.report.Items[s.index]
 	switch item.Action {
 	case ActionCreate:
-		item.Outcome = Created
+		item.Outcome, item.Written = Created, true // by this run or, its answer lost, by the one that is continued
 	case ActionOverwrite:
 		item.Outcome = Overwritten
 	default:
@@ -91,5 +91,6 @@ func (a *applying) conclude() {
 		a.report.Status = Partial
 		a.report.Message += fmt.Sprintf(", %d failed, %d blocked: see the items' reasons", c[string(Errored)], c[string(Blocked)])
 	}
+	a.concludeFiles()
 	a.report.Message += a.plan.remarks()
 }

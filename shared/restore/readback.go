@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
-	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
 
 // readBack reads a written asset and compares. A service that shows writes late is given some time.
@@ -26,21 +26,47 @@ func (a *applying) readBack(ctx context.Context, s *step, definition []byte) err
 			}
 			return last
 		}
-		lost, err := rawjson.Lost(asset.Comparable(kind, definition), asset.Comparable(kind, current))
+		lost, err := asset.Lost(kind, definition, current)
 		if err != nil {
 			return fmt.Errorf("read %s back: %w", ref, err)
 		}
 		if len(lost) == 0 {
-			return nil
+			if last, err = s.untouched(definition, current); err != nil || last == nil {
+				return err
+			}
+			continue
 		}
 		c := a.plan.describeChanges(kind, lost[:1])[0]
 		values := ""
-		if c.From != "" || c.To != "" {
+		if c.From != "" || c.To != "" && !isText(kind, lost[0]) {
 			values = fmt.Sprintf(": %s was sent, %s is there", orNothing(c.From), orNothing(c.To))
 		}
 		last = fmt.Errorf("%s was written, but reads back with %d fields otherwise, the first is %s%s", ref, len(lost), c.Field, values)
 	}
 	return last
+}
+
+// untouched says which field an update that was to remove it has left, if that update has changed nothing at all; nil if it is done. What a service may
+// add by itself to whatever it is given, a field with nothing in it, tells nothing.
+func (s *step) untouched(definition, current []byte) (left, err error) {
+	if s.item.Action != ActionOverwrite || s.live == "" || meaning(s.item.Kind, current) != s.live {
+		return nil, nil
+	}
+	changes, err := asset.Changes(s.item.Kind, current, definition)
+	if err != nil {
+		return nil, fmt.Errorf("read %s back: %w", s.asset.Ref(), err)
+	}
+	for _, c := range changes {
+		if hasMeaning(c.From) {
+			return fmt.Errorf("%s was written, but reads back as it was before: %s is still there", s.asset.Ref(), c.Path), nil
+		}
+	}
+	return nil, nil
+}
+
+// hasMeaning tells a value from none, and from the empty ones that a service may add by itself.
+func hasMeaning(value string) bool {
+	return !slices.Contains([]string{"", `""`, "0", "false", "null", "[]", "{}"}, value)
 }
 
 func orNothing(s string) string {

@@ -69,8 +69,14 @@ type Report struct {
 	// in its item's reason.
 	Problems []Problem `json:"problems,omitempty"`
 	// Calls counts the requests to DataArts of all runs of this restore, as far as they are on record.
-	Calls int64  `json:"calls,omitempty"`
-	Items []Item `json:"items"`
+	Calls int64 `json:"calls,omitempty"`
+	// Exports are the files of an export, in the order in which they are to be imported.
+	Exports []Export `json:"exports,omitempty"`
+	Items   []Item   `json:"items"`
+	// Imports are the bundles that the service was asked to import, in this order.
+	Imports []Import `json:"imports,omitempty"`
+
+	calls func() int64 // what Calls is now; nil where nobody counts
 }
 
 // Problem is something about an asset, or about the target workspace where kind and name are empty.
@@ -103,12 +109,14 @@ type Item struct {
 	Written bool `json:"written,omitempty"`
 }
 
-// Change is one field that differs between the live asset and what is restored. Of a script's text it tells how many lines differ, of an environment
-// variable's value nothing. Where the backup or what is saved of the live assets is encrypted, only values come that lie in the clear anyway.
+// Change is one field that differs between the live asset and what is restored. Of a script's text, and of one with several lines in a job's node, To tells how
+// many lines differ and Diff which; of an environment variable's value nothing is told. Where the backup or what is saved of the live assets is encrypted, only
+// values come that lie in the clear anyway, and of a text only how many lines differ.
 type Change struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`
 	To    string `json:"to,omitempty"`
+	Diff  string `json:"diff,omitempty"` // unified, with three lines around what differs; cut where it is long
 }
 
 // FileItem is one file that a resource points to.
@@ -117,6 +125,8 @@ type FileItem struct {
 	Action   Action  `json:"action"`
 	Outcome  Outcome `json:"outcome,omitempty"`
 	Reason   string  `json:"reason,omitempty"`
+	Size     int64   `json:"size,omitempty"` // of what the restore has put there, in bytes
+	ETag     string  `json:"etag,omitempty"` // and its ETag: an undo removes nothing else
 }
 
 // Ref names the item's asset.
@@ -124,8 +134,23 @@ func (i Item) Ref() asset.Ref {
 	return asset.Ref{Kind: i.Kind, Name: i.Name, Directory: i.Directory}
 }
 
+// countCalls counts what is sent from now on, on top of what an earlier run of the same restore has sent.
+func (r *Report) countCalls(opts Options, prior *Report) {
+	if opts.Calls == nil {
+		return
+	}
+	before := -opts.Calls()
+	if prior.running() {
+		before += prior.Calls
+	}
+	r.calls = func() int64 { return before + opts.Calls() }
+}
+
 // count brings progress and counts up to date.
 func (r *Report) count() {
+	if r.calls != nil {
+		r.Calls = r.calls()
+	}
 	r.Progress = Progress{Total: len(r.Items)}
 	r.Counts = map[string]int{}
 	for _, i := range r.Items {
@@ -177,7 +202,9 @@ func (i Item) rank() int {
 	switch {
 	case i.Outcome == Errored || i.Outcome == Blocked || i.Action == ActionBlocked:
 		return 0
-	case i.Action == ActionCreate || i.Action == ActionOverwrite:
+	case slices.ContainsFunc(i.Files, func(f FileItem) bool { return f.Action == ActionBlocked }):
+		return 0
+	case i.Action == ActionCreate || i.Action == ActionOverwrite || len(i.Files) > 0:
 		return 1
 	}
 	return 2

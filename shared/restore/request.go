@@ -30,6 +30,7 @@ type Request struct {
 	TargetStatus        string   `json:"targetStatus,omitempty"`
 	Approvers           []string `json:"approvers,omitempty"`
 	AllowPartial        bool     `json:"allowPartial,omitempty"`
+	Export              bool     `json:"export,omitempty"` // write zips for DataArts' own job import instead of restoring
 	Undo                string   `json:"undo,omitempty"`
 }
 
@@ -134,7 +135,11 @@ func (r *Request) check() []fault {
 	case r.Date != latest && !vault.IsFolderName(r.Date):
 		add("date", "%q: want a backup's name like 2026-11-22 or 2026-11-22T153000, or latest", r.Date)
 	}
-	if r.DuplicateNamePolicy == "" {
+	if r.Export {
+		for _, path := range r.besideExport() {
+			add(path, "does not go with export, which writes files and into no workspace")
+		}
+	} else if r.DuplicateNamePolicy == "" {
 		add("duplicateNamePolicy", "is missing: want overwrite, skip or fail")
 	}
 	oneOf("duplicateNamePolicy", string(r.DuplicateNamePolicy), string(Overwrite), string(Skip), string(Fail))

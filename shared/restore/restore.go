@@ -27,6 +27,9 @@ type Reader interface {
 	List(ctx context.Context, kind asset.Kind, fn func(factory.Row) error) (factory.Listing, error)
 	// Get returns an asset's definition. id is needed for resources only. Errors: factory.ErrNotFound.
 	Get(ctx context.Context, ref asset.Ref, id string) (json.RawMessage, error)
+	// Export reads the definitions of up to factory.MaxExport jobs with one call and calls fn for each that the answer holds. What it does not
+	// bring is read by Get.
+	Export(ctx context.Context, jobs []string, fn func(name string, definition json.RawMessage) error) error
 	// Env returns the environment variables, {"params":[…]}. Errors: factory.ErrUnsupported.
 	Env(ctx context.Context) (json.RawMessage, error)
 }
@@ -51,12 +54,20 @@ type Remover interface {
 	Delete(ctx context.Context, ref asset.Ref, id string, approvers ...string) error
 }
 
+// Connector tells what the definitions of a workspace may be bound to.
+type Connector interface {
+	// Connections lists the names of the data connections. Errors: factory.ErrUnsupported, factory.ErrUnauthorized.
+	Connections(ctx context.Context) ([]string, error)
+}
+
 // Workspace is the workspace that is restored into.
 type Workspace interface {
 	Reader
 	Writer
 	Scheduler
 	Remover
+	Importer
+	Connector
 }
 
 // Options is what a restore needs to know.
@@ -67,6 +78,10 @@ type Options struct {
 	Now         func() time.Time          // default time.Now
 	Sleep       func(ctx context.Context, d time.Duration) error
 	Lease       lease.Options // how restores into one workspace keep apart
+	Calls       func() int64  // how many requests to DataArts were sent so far, for the report; nil where nobody counts
+	// ImportThreshold is from how many jobs on a restore creates jobs and scripts by imports, where that is safe; DefaultImportThreshold if zero, never if
+	// negative. ImportLimit is the most bytes of one import file, bundle.DefaultLimit if zero.
+	ImportThreshold, ImportLimit int
 
 	check func(context.Context) error // of a lease that is held already
 }
@@ -77,6 +92,9 @@ func (opts Options) withDefaults() Options {
 	}
 	if opts.Concurrency <= 0 {
 		opts.Concurrency = 8
+	}
+	if opts.ImportThreshold == 0 {
+		opts.ImportThreshold = DefaultImportThreshold
 	}
 	if opts.Sleep == nil {
 		opts.Sleep = sleep
@@ -111,6 +129,7 @@ func Run(ctx context.Context, req Request, opts Options) (*Report, error) {
 	if known := prior.answerTo(req, report); known != nil {
 		return known, nil
 	}
+	report.countCalls(opts, prior)
 	err = run(ctx, req, opts, report, prior)
 	if known, ok := errors.AsType[*knownReport](err); ok {
 		return known.report, nil
@@ -124,6 +143,7 @@ func Run(ctx context.Context, req Request, opts Options) (*Report, error) {
 	if err != nil {
 		report.Message = "interrupted: " + err.Error()
 	}
+	report.count()
 	logReport(ctx, report, err)
 	return report, err
 }
@@ -169,6 +189,7 @@ func (opts Options) refused(ctx context.Context, r, begun *Report, refusal *Refu
 	if begun.running() {
 		r.Status, r.Items, r.PlanHash = Partial, begun.Items, begun.PlanHash
 		r.Backup, r.Workspace, r.StartedAt = begun.Backup, begun.Workspace, begun.StartedAt
+		r.Imports = begun.Imports
 		r.Message = "it was begun and cannot be continued: " + refusal.Error()
 		if err := opts.restartStopped(ctx, r); err != nil {
 			return err
@@ -203,6 +224,10 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 	if err != nil {
 		return err
 	}
+	if req.Export {
+		report.Backup = backup.Folder().Path()
+		return opts.export(ctx, req, report, backup)
+	}
 	sealed, err := opts.sealingLike(backup)
 	if err != nil {
 		return err
@@ -217,7 +242,7 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 	reports := opts.Locations.Reports()
 	if req.DryRun {
 		p, err := makePlan(ctx, planning{request: req, backup: backup, target: opts.Workspace(report.Workspace), concurrency: opts.Concurrency,
-			keys: sealed.Locations.Keys})
+			keys: sealed.Locations.Keys, places: sealed.Locations})
 		if err != nil {
 			return err
 		}
@@ -258,8 +283,14 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 // apply plans and writes under the lease.
 func apply(ctx context.Context, req Request, opts Options, report, prior *Report, backup *vault.Backup, check func(context.Context) error) error {
 	target := opts.Workspace(report.Workspace)
+	if prior.running() { // else assets would appear under this run's hands
+		if err := opts.awaitImports(ctx, target, prior); err != nil {
+			return err
+		}
+		report.Imports = prior.Imports
+	}
 	p, err := makePlan(ctx, planning{request: req, backup: backup, target: target, concurrency: opts.Concurrency, prior: prior,
-		keys: opts.Locations.Keys})
+		keys: opts.Locations.Keys, places: opts.Locations})
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,13 @@ func newDesk(t *testing.T, fill ...func(*dataarts.WorkspaceHandle) error) *desk 
 // newDeskWith makes a desk whose backup is taken with keys.
 func newDeskWith(t *testing.T, keys vault.Keys, fill ...func(*dataarts.WorkspaceHandle) error) *desk {
 	t.Helper()
-	d := &desk{Cloud: localtest.New(t), t: t}
+	return newDeskIn(t, localtest.New(t), keys, fill...)
+}
+
+// newDeskIn makes a desk in a cloud.
+func newDeskIn(t *testing.T, c *localtest.Cloud, keys vault.Keys, fill ...func(*dataarts.WorkspaceHandle) error) *desk {
+	t.Helper()
+	d := &desk{Cloud: c, t: t}
 	w := d.Handle(localtest.Workspace)
 	if len(fill) == 0 {
 		fill = append(fill, func(w *dataarts.WorkspaceHandle) error {
@@ -261,7 +267,7 @@ func TestRun_OverwriteWritesOnlyWhatDiffers(t *testing.T) {
 	if c := item(report, asset.Jobs, job).Changes; len(c) != 1 || c[0].Field != "description" || c[0].From != `"changed since"` {
 		t.Errorf("changes of the job: %+v", c)
 	}
-	if c := item(report, asset.Scripts, script).Changes; len(c) != 1 || c[0].Field != "content" || strings.Contains(fmt.Sprint(c), "changed since") {
+	if c := item(report, asset.Scripts, script).Changes; len(c) != 1 || c[0].Field != "content" || c[0].From != "" || !strings.Contains(c[0].Diff, "\n-changed since\n") {
 		t.Errorf("changes of the script: %+v", c)
 	}
 }

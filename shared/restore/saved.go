@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -15,8 +17,9 @@ import (
 
 // live names an asset of the target workspace.
 type live struct {
-	ref asset.Ref
-	id  string
+	ref  asset.Ref
+	id   string
+	file string // location of a resource's file; then there is no asset
 }
 
 // saved reads the folders in which a restore saved live assets under a name ("before", "before-2", …), oldest first, and returns the first of them that
@@ -49,17 +52,24 @@ func (a *applying) saveBefore(ctx context.Context) error {
 		case s.item.Kind == asset.Env:
 			env = env || s.item.Action == ActionCreate || s.item.Action == ActionOverwrite
 		case s.item.Action == ActionOverwrite:
-			all = append(all, live{s.asset.Ref(), s.id})
+			all = append(all, live{ref: s.asset.Ref(), id: s.id})
 		}
 	}
-	return a.opts.saveLive(ctx, a.target, a.report, "before", all, env, a.check, nil)
+	all = append(all, a.plan.overwrittenFiles()...)
+	return a.opts.saveLive(ctx, a.target, a.report, "before", all, env, a.check, func(one live, err error) error {
+		if one.file == "" {
+			return fmt.Errorf("save %s before it is changed: %w", one.ref, err)
+		}
+		a.plan.unsaved(one.file, err)
+		return nil
+	})
 }
 
 // saveLive saves live assets, and the environment variables if env is set, as a backup of their own under the restore's folder. What is saved there
 // under this name already is not saved again, unless it has changed since. unsaved, if given, is
-// told of what cannot be read; else that is an error.
+// told of what cannot be read, and its error ends it; else that is an error. Where there are files among them it has to be given.
 func (opts Options) saveLive(ctx context.Context, target Reader, report *Report, name string, all []live, env bool, check func(context.Context) error,
-	unsaved func(one live, err error)) error {
+	unsaved func(one live, err error) error) error {
 	folders, free, err := opts.saved(ctx, report.ID, name)
 	if err != nil {
 		return err
@@ -84,6 +94,20 @@ func (opts Options) saveLive(ctx context.Context, target Reader, report *Report,
 	group.SetLimit(opts.Concurrency)
 	for _, one := range all {
 		group.Go(func() error {
+			if one.file != "" {
+				kept, err := opts.saveFile(reading, w, folders, one.file)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case interrupted(reading, err):
+					return err
+				case err != nil:
+					return unsaved(one, err)
+				case kept != nil:
+					m.Files = append(m.Files, *kept)
+				}
+				return nil
+			}
 			kept, err := read(reading, target, one)
 			if errors.Is(err, factory.ErrNotFound) {
 				return nil // gone meanwhile: there is nothing to lose
@@ -91,8 +115,7 @@ func (opts Options) saveLive(ctx context.Context, target Reader, report *Report,
 			if err != nil && unsaved != nil && !interrupted(reading, err) {
 				mu.Lock()
 				defer mu.Unlock()
-				unsaved(one, err)
-				return nil
+				return unsaved(one, err)
 			}
 			if err != nil {
 				return fmt.Errorf("save %s before it is changed: %w", one.ref, err)
@@ -115,11 +138,12 @@ func (opts Options) saveLive(ctx context.Context, target Reader, report *Report,
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if len(m.Assets) == 0 && len(folders) > 0 {
+	if len(m.Assets)+len(m.Files) == 0 && len(folders) > 0 {
 		return nil // the first folder is written in any case: it says that nothing had to be saved
 	}
 	m.Totals, m.FinishedAt = m.Counts, opts.Now().UTC()
 	m.Sort()
+	slices.SortFunc(m.Files, func(a, b vault.File) int { return strings.Compare(a.Location, b.Location) })
 	for _, stored := range m.Assets {
 		w.Bind(stored.Ref(), bindings[stored.Ref().Identity()])
 	}

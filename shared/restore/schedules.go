@@ -8,6 +8,7 @@ import (
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
 
 // runs tells whether a listed job runs: by its schedule (BATCH) or at all (REAL_TIME). A schedule that is paused does not run.
@@ -54,7 +55,7 @@ func (a *applying) pause(ctx context.Context, s *step) error {
 	}
 	err := a.stop(ctx, s)
 	if err == nil || errors.Is(err, factory.ErrUnknownOutcome) {
-		s.running = false
+		s.running, s.turned = false, true
 	}
 	return err
 }
@@ -75,17 +76,25 @@ func (a *applying) stop(ctx context.Context, s *step) error {
 	return a.target.StopJob(ctx, s.item.Name)
 }
 
-// start starts a job. If the answer was lost, the job's status tells. A start is not repeated: a job that runs once would run twice.
+// start starts a job. If the answer was lost, the job's status tells. Where that says that it does not run it is started once more, unless it runs
+// once: it may have run already, and would run twice.
 func (a *applying) start(ctx context.Context, s *step) error {
-	err := a.target.StartJob(ctx, s.item.Name)
-	if !errors.Is(err, factory.ErrUnknownOutcome) {
-		return err
+	const tries = 3
+	for try := 1; ; try++ {
+		err := a.target.StartJob(ctx, s.item.Name)
+		if !errors.Is(err, factory.ErrUnknownOutcome) {
+			return err
+		}
+		running, lookErr := a.isRunning(ctx, s.item.Name)
+		switch {
+		case lookErr != nil:
+			return errors.Join(err, lookErr)
+		case running:
+			return nil
+		case try == tries || a.runsOnce(ctx, s):
+			return err
+		}
 	}
-	running, lookErr := a.isRunning(ctx, s.item.Name)
-	if lookErr != nil || !running {
-		return errors.Join(err, lookErr)
-	}
-	return nil
 }
 
 // isRunning looks a job's status up. Only listings tell that of a batch job.
@@ -109,10 +118,91 @@ func (a *applying) settle(ctx context.Context, s *step) error {
 	if !a.owes(s) {
 		return nil
 	}
+	turn := a.start
 	if s.running {
-		return a.stop(ctx, s)
+		turn = a.stop
 	}
-	return a.start(ctx, s)
+	if err := turn(ctx, s); err != nil {
+		return err
+	}
+	s.running, s.turned = !s.running, true
+	return nil
+}
+
+// checkSchedules looks, when all is written, whether the jobs that were started run, and those that were stopped do not. One listing tells that of all.
+func (a *applying) checkSchedules(ctx context.Context) error {
+	open := map[string]*step{}
+	for _, s := range a.plan.steps {
+		if s.turned {
+			open[s.item.Name] = s
+		}
+	}
+	for _, wait := range []time.Duration{0, time.Second, 4 * time.Second} {
+		if len(open) == 0 {
+			return nil
+		}
+		if err := a.opts.Sleep(ctx, wait); err != nil {
+			return err
+		}
+		if err := a.lookAtSchedules(ctx, open); err != nil {
+			if interrupted(ctx, err) {
+				return err
+			}
+			for _, s := range open {
+				a.set(s, Errored, fmt.Sprintf("it was %s, and whether that holds cannot be seen: %v", turnedTo(s), err))
+			}
+			return nil
+		}
+	}
+	for _, s := range open {
+		if s.running && a.runsOnce(ctx, s) {
+			continue // it may be over already
+		}
+		state := map[bool]string{true: "does not run", false: "still runs"}[s.running]
+		a.set(s, Errored, fmt.Sprintf("it was %s, and it %s", turnedTo(s), state))
+	}
+	return nil
+}
+
+func turnedTo(s *step) string {
+	if s.running {
+		return "started"
+	}
+	return "stopped"
+}
+
+// lookAtSchedules takes out of open what runs, or does not run, as it shall.
+func (a *applying) lookAtSchedules(ctx context.Context, open map[string]*step) error {
+	var rows []factory.Row
+	if _, err := a.target.List(ctx, asset.Jobs, func(row factory.Row) error {
+		if row.Raw = nil; open[row.Ref.Name] != nil {
+			rows = append(rows, row)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, row := range rows {
+		running, err := runs(ctx, a.target, row)
+		if err != nil {
+			return err
+		}
+		if running == open[row.Ref.Name].running {
+			delete(open, row.Ref.Name)
+		}
+	}
+	return nil
+}
+
+// runsOnce tells whether a job's schedule is to run it one time.
+func (a *applying) runsOnce(ctx context.Context, s *step) bool {
+	definition, err := a.plan.definition(ctx, s)
+	return err == nil && runsOneTime(definition)
+}
+
+// runsOneTime is runsOnce for who has the definition.
+func runsOneTime(definition []byte) bool {
+	return rawjson.StringAt(definition, "schedule", "type") == "EXECUTE_ONCE" && rawjson.StringAt(definition, "processType") != "REAL_TIME"
 }
 
 // resume starts a job again that was stopped and could not be written. It is worth some time after the restore's own is over.
@@ -125,11 +215,11 @@ func (a *applying) resume(ctx context.Context, s *step) error {
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 	}
-	if err := a.target.StartJob(ctx, s.item.Name); err != nil {
+	if err := a.start(ctx, s); err != nil {
 		// In words only: that this took too long does not mean that the restore's time is over.
 		return fmt.Errorf("it ran before, and could not be started again: %v", err) //nolint:errorlint // see above
 	}
-	s.running = true
+	s.running, s.turned = true, true
 	return nil
 }
 
@@ -138,6 +228,12 @@ func (a *applying) restart(ctx context.Context) error {
 	for _, s := range a.plan.steps {
 		if s.item.Kind != asset.Jobs || !a.plan.prior.running() || a.outcome(s) != Blocked {
 			continue
+		}
+		if !s.item.WasRunning || s.running {
+			continue
+		}
+		if running, err := a.isRunning(ctx, s.item.Name); err == nil && running {
+			continue // the plan could not see it
 		}
 		if err := a.resume(ctx, s); err != nil {
 			if ctx.Err() != nil {

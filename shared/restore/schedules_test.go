@@ -148,3 +148,35 @@ func TestRun_ADryRunLeavesSchedulesAlone(t *testing.T) {
 		t.Errorf("%s, %d writes", got, d.Writes())
 	}
 }
+
+func TestRun_SaysOfAJobThatWasStartedAndDoesNotRun(t *testing.T) {
+	t.Parallel()
+	once := strings.Replace(batch("once"), `"type":"CRON"`, `"type":"EXECUTE_ONCE"`, 1)
+	d := newDesk(t, having(dataarts.Jobs, batch("a")), having(dataarts.Jobs, once), having(dataarts.Jobs, batch("late")), having(dataarts.Jobs, strings.Replace(realTime, `"r"`, `"rt"`, 1)))
+	w := d.Handle(localtest.Workspace)
+	for _, name := range []string{"a", "once", "late", "rt"} {
+		w.SetJobStatus(name, map[bool]string{true: "NORMAL", false: "SCHEDULING"}[name == "rt"])
+	}
+	d.put(dataarts.Jobs, described(batch("a"), "changed"))
+	d.put(dataarts.Jobs, described(once, "changed"))
+	d.put(dataarts.Jobs, described(batch("late"), "changed"))
+	d.put(dataarts.Jobs, described(strings.Replace(realTime, `"r"`, `"rt"`, 1), "changed"))
+	lists := 0
+	d.DataArts.Intercept(func(r *http.Request, op dataarts.Operation) *dataarts.Fault {
+		if op == dataarts.StartJob {
+			return &dataarts.Fault{Status: http.StatusNoContent} // accepted, and nothing happens
+		}
+		if op == dataarts.ListJobs && w.JobStatus("late") == "STOPPED" {
+			if lists++; lists > 2 {
+				w.SetJobStatus("late", "SCHEDULING")
+			}
+		}
+		return nil
+	})
+	report := d.must(restore.Partial, overwrite)
+	for name, want := range map[string]restore.Outcome{"a": restore.Errored, "rt": restore.Errored, "once": restore.Overwritten, "late": restore.Overwritten} {
+		if i := item(report, asset.Jobs, name); i.Outcome != want || (want == restore.Errored) != strings.Contains(i.Reason, "does not run") {
+			t.Errorf("%s: want %s: %+v", name, want, i)
+		}
+	}
+}

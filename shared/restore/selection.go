@@ -13,27 +13,31 @@ import (
 
 // choose makes a step of every asset that the request selects, and of what those need if that is asked for.
 func (p *plan) choose() error {
-	chosen := map[asset.Ref]bool{}
-	variables := map[string]bool{}
-	for _, a := range p.backup.Manifest.Assets {
-		if a.Kind == asset.Env {
-			if p.variablesErr != nil && p.request.Select.fitsKind(asset.Env) {
+	all := p.contents()
+	if p.variablesErr != nil && p.request.Select.fitsKind(asset.Env) {
+		for _, a := range p.backup.Manifest.Assets {
+			if a.Kind == asset.Env {
 				return refuse("%s%s: %v", p.backup.Folder().Path(), a.Key, p.variablesErr)
 			}
-			for _, name := range p.variableNames() {
-				variables[name] = p.request.Select.fits(asset.Ref{Kind: asset.Env, Name: name})
-			}
-			continue
 		}
-		chosen[a.Ref().Identity()] = p.request.Select.fits(a.Ref())
+	}
+	var selected []asset.Ref
+	for _, ref := range all {
+		if p.request.Select.fits(ref) {
+			selected = append(selected, ref.Identity())
+		}
 	}
 	if p.request.Select != nil && p.request.Select.WithDependencies {
-		p.close(chosen, variables)
+		selected = p.withNeeds(all, selected)
+	}
+	chosen := map[asset.Ref]bool{}
+	for _, ref := range selected {
+		chosen[ref] = true
 	}
 	for _, a := range p.backup.Manifest.Assets {
 		if a.Kind == asset.Env {
 			for _, name := range p.variableNames() {
-				if variables[name] && (p.only == nil || p.only(name)) {
+				if chosen[variable(name)] && (p.only == nil || p.only(name)) {
 					text, _ := p.variables.Get(name)
 					p.add(&step{item: Item{Kind: asset.Env, Name: name}, asset: a, desires: text, desired: vault.Hash(text)})
 				}
@@ -48,6 +52,24 @@ func (p *plan) choose() error {
 		return refuse("nothing in the backup fits the selection")
 	}
 	return nil
+}
+
+// variable is the identity of one environment variable. A backup has all of them in one asset; a restore counts each.
+func variable(name string) asset.Ref { return asset.Ref{Kind: asset.Env, Name: name} }
+
+// contents lists what the backup holds, each environment variable by itself.
+func (p *plan) contents() []asset.Ref {
+	var all []asset.Ref
+	for _, a := range p.backup.Manifest.Assets {
+		if a.Kind != asset.Env {
+			all = append(all, a.Ref())
+			continue
+		}
+		for _, name := range p.variableNames() {
+			all = append(all, variable(name))
+		}
+	}
+	return all
 }
 
 // variableNames lists the environment variables of the backup; none where their list cannot be read and is not selected.
@@ -89,58 +111,42 @@ func (s *Select) fits(ref asset.Ref) bool {
 	})
 }
 
-// close adds what the chosen assets need: the jobs they depend on or call, the scripts and resources these use, and the environment variables
-// that any of them names.
-func (p *plan) close(chosen map[asset.Ref]bool, variables map[string]bool) {
-	var jobs []string
-	for _, a := range p.backup.Manifest.Assets {
-		if a.Kind == asset.Jobs && chosen[a.Ref().Identity()] {
-			jobs = append(jobs, a.Name)
-		}
+// withNeeds adds to selected what that needs, as far as the backup has it, and nothing else.
+func (p *plan) withNeeds(all, selected []asset.Ref) []asset.Ref {
+	held := map[asset.Ref]bool{}
+	for _, ref := range all {
+		held[ref.Identity()] = true
 	}
-	for _, job := range graph.Closure(jobs, func(name string) []string {
-		r := p.references[name]
-		return slices.Concat(r.Dependencies, r.Called)
-	}) {
-		r, known := p.references[job]
-		if !known {
-			continue
-		}
-		chosen[asset.Ref{Kind: asset.Jobs, Name: job}] = true
-		for _, script := range r.Scripts {
-			ref := asset.Ref{Kind: asset.Scripts, Name: script}
-			if _, known := chosen[ref]; known {
-				chosen[ref] = true
-			}
-		}
-		for _, location := range r.Files {
-			for _, ref := range p.resourcesWith(location) {
-				chosen[ref] = true
-			}
-		}
-	}
-	for ref, is := range chosen {
-		if !is {
-			continue
-		}
-		for _, name := range p.uses[ref] {
-			if _, known := variables[name]; known {
-				variables[name] = true
-			}
-		}
-	}
+	return graph.Closure(selected, func(ref asset.Ref) []asset.Ref {
+		return slices.DeleteFunc(p.needs(ref), func(needed asset.Ref) bool { return !held[needed] })
+	})
 }
 
-// resourcesWith lists the resources of the backup that point to a file.
-func (p *plan) resourcesWith(location string) []asset.Ref {
+// needs lists what an asset of the backup needs in its workspace, by identity, whether the backup has it or not: of a job the jobs that it depends on or
+// calls, the scripts that its nodes run and the resources whose files they name; of anything the environment variables that its expressions name. What nodes
+// of unknown types hold may be the name of a job or anything else.
+func (p *plan) needs(ref asset.Ref) []asset.Ref {
 	var refs []asset.Ref
-	for _, a := range p.backup.Manifest.Assets {
-		if a.Kind == asset.Resources && slices.ContainsFunc(a.Files, func(f vault.File) bool { return f.Location == location }) {
-			refs = append(refs, a.Ref().Identity())
+	if ref.Kind == asset.Jobs {
+		r := p.references[ref.Name]
+		for _, name := range slices.Concat(r.Dependencies, r.Called) {
+			refs = append(refs, asset.Ref{Kind: asset.Jobs, Name: name})
 		}
+		for _, name := range r.Scripts {
+			refs = append(refs, asset.Ref{Kind: asset.Scripts, Name: name})
+		}
+		for _, location := range r.Files {
+			refs = append(refs, p.resourcesWith(location)...)
+		}
+	}
+	for _, name := range p.uses[ref] {
+		refs = append(refs, variable(name))
 	}
 	return refs
 }
+
+// resourcesWith lists the resources of the backup that point to a file.
+func (p *plan) resourcesWith(location string) []asset.Ref { return p.locations[location] }
 
 // describeChanges turns the places in which two definitions differ into what a report may show.
 func (p *plan) describeChanges(kind asset.Kind, changes []rawjson.Change) []Change {
@@ -150,8 +156,12 @@ func (p *plan) describeChanges(kind asset.Kind, changes []rawjson.Change) []Chan
 		switch {
 		case kind == asset.Env:
 			out = append(out, Change{Field: c.Path}) // a value is nobody's business
-		case kind == asset.Scripts && c.Path == "content":
-			out = append(out, Change{Field: c.Path, To: lineChanges(c.From, c.To)})
+		case isText(kind, c):
+			change := Change{Field: c.Path, To: lineChanges(c)}
+			if !concealed {
+				change.Diff = lineDiff(c)
+			}
+			out = append(out, change)
 		case concealed && !isOpen(c.Path):
 			out = append(out, Change{Field: c.Path})
 		default:

@@ -37,7 +37,7 @@ func Undo(ctx context.Context, id string, opts Options) (*Report, error) {
 			return nil
 		}
 		former := report.Status
-		u := &undoing{opts: opts, report: report, target: opts.Workspace(report.Workspace), check: check, left: map[asset.Ref]bool{}}
+		u := &undoing{opts: opts, report: report, target: opts.Workspace(report.Workspace), check: check, left: map[asset.Ref]bool{}, leftFiles: map[string]bool{}}
 		if err := u.run(ctx); err != nil {
 			return err
 		}
@@ -66,6 +66,8 @@ func (opts Options) undoable(ctx context.Context, id string) (*Report, error) {
 		return nil, err
 	case report.Status == Planned || report.Status == Failed:
 		return nil, refuse("undo: restore %q is %s and has written nothing", id, report.Status)
+	case report.IsExport():
+		return nil, refuse("undo: %q is an export and has written into no workspace", id)
 	}
 	return report, nil
 }
@@ -83,6 +85,10 @@ type undoing struct {
 	check  func(context.Context) error
 	left   map[asset.Ref]bool // what cannot be saved, and is therefore not removed
 	faults []string
+
+	removed []Item // what was to be deleted, as far as the service did not refuse
+
+	leftFiles map[string]bool // the same of resources' files, by location: they are not overwritten either
 }
 
 func (u *undoing) fault(format string, args ...any) {
@@ -98,6 +104,9 @@ func (u *undoing) run(ctx context.Context) error {
 		return err
 	}
 	if u.opts, err = u.opts.sealingLike(before...); err != nil {
+		return err
+	}
+	if err := u.imports(ctx); err != nil {
 		return err
 	}
 	rows, err := u.list(ctx)
@@ -123,7 +132,17 @@ func (u *undoing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := u.schedules(ctx); err != nil {
+	files, err := u.removeFiles(ctx)
+	if err != nil {
+		return err
+	}
+	removed += files
+	rows, kept, err := u.gone(ctx)
+	if err != nil {
+		return err
+	}
+	removed -= kept
+	if err := u.schedules(ctx, rows); err != nil {
 		return err
 	}
 	u.report.Status = Undone
@@ -204,19 +223,26 @@ func (u *undoing) save(ctx context.Context, before []*vault.Backup, created []It
 			id := a.Ref().Identity()
 			if row, there := rows[id]; there && !named[id] { // it may have been saved more than once
 				named[id] = true
-				all = append(all, live{a.Ref(), row.ID})
+				all = append(all, live{ref: a.Ref(), id: row.ID})
 			}
 			env = env || a.Kind == asset.Env
 		}
 	}
 	for _, i := range created {
 		if id := i.Ref().Identity(); !named[id] {
-			all = append(all, live{i.Ref(), rows[id].ID})
+			all = append(all, live{ref: i.Ref(), id: rows[id].ID})
 		}
 	}
-	return u.opts.saveLive(ctx, u.target, u.report, "undo", all, env, u.check, func(one live, err error) {
+	all = append(all, u.savedFiles(before)...)
+	return u.opts.saveLive(ctx, u.target, u.report, "undo", all, env, u.check, func(one live, err error) error {
+		if one.file != "" {
+			u.leftFiles[one.file] = true
+			u.fault("file %s cannot be saved, so it was left alone: %v", one.file, err)
+			return nil
+		}
 		u.left[one.ref.Identity()] = true
 		u.fault("%s cannot be saved, so it was left alone: %v", one.ref, err)
+		return nil
 	})
 }
 
@@ -233,13 +259,20 @@ func (u *undoing) putBack(ctx context.Context, saved *vault.Backup) (int, error)
 	req := Request{ID: u.report.ID, Workspace: u.report.Workspace, DuplicateNamePolicy: Overwrite}
 	req.Approvers = u.approvers()
 	p, err := makePlan(ctx, planning{request: req, backup: saved, target: u.target, concurrency: u.opts.Concurrency,
-		keys: u.opts.Locations.Keys, only: u.touched})
+		keys: u.opts.Locations.Keys, only: u.touched, places: u.opts.Locations,
+		looseFile: func(location string) bool { return !u.leftFiles[location] }})
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		u.faults = append(u.faults, refusal.Faults...)
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
+	}
+	started := u.startedByIt()
+	for _, s := range p.steps {
+		if s.item.Kind == asset.Jobs && started[s.item.Name] { // it is not started again: a job that runs once would run once more
+			s.item.WasRunning = false
+		}
 	}
 	inner := &Report{ID: u.report.ID, Workspace: u.report.Workspace}
 	p.describe(inner)
@@ -257,7 +290,18 @@ func (u *undoing) putBack(ctx context.Context, saved *vault.Backup) (int, error)
 			back++
 		}
 	}
-	return back, nil
+	return back + u.putBackFiles(p), nil
+}
+
+// startedByIt names the jobs that did not run before the restore, if that was asked to start all.
+func (u *undoing) startedByIt() map[string]bool {
+	started := map[string]bool{}
+	for _, i := range u.report.Items {
+		if i.Kind == asset.Jobs && !i.WasRunning && u.report.Request != nil && u.report.Request.Schedules == Start {
+			started[i.Name] = true
+		}
+	}
+	return started
 }
 
 // remove removes what the restore created: jobs first, then scripts, resources and environment variables.
@@ -294,6 +338,7 @@ func (u *undoing) removeAll(ctx context.Context, items []Item, rows map[asset.Re
 				continue
 			}
 			removed++
+			u.removed = append(u.removed, i)
 		}
 		if len(left) == len(items) {
 			u.faults = append(u.faults, reasons...)
@@ -363,35 +408,4 @@ func (u *undoing) removeVariables(ctx context.Context) (int, error) {
 		}
 	}
 	return removed, nil
-}
-
-// schedules starts and stops jobs so that those which were there before the restore run as they did.
-func (u *undoing) schedules(ctx context.Context) error {
-	rows, err := u.list(ctx)
-	if err != nil {
-		return err
-	}
-	asked := u.report.Request != nil && (u.report.Request.Schedules == Start || u.report.Request.Schedules == Stop)
-	for _, i := range u.report.Items {
-		row, there := rows[i.Ref().Identity()]
-		touched := (i.Action == ActionOverwrite && (i.Outcome != Blocked || i.Written)) || (asked && i.Action == ActionUnchanged)
-		if i.Kind != asset.Jobs || !there || !touched {
-			continue
-		}
-		running, err := runs(ctx, u.target, row)
-		switch {
-		case err != nil:
-		case running && !i.WasRunning && asked:
-			err = u.target.StopJob(ctx, i.Name)
-		case !running && i.WasRunning:
-			err = u.target.StartJob(ctx, i.Name)
-		}
-		if interrupted(ctx, err) {
-			return err
-		}
-		if err != nil {
-			u.fault("the schedule of %s is not as it was: %v", describeRef(i), err)
-		}
-	}
-	return nil
 }

@@ -47,6 +47,7 @@ func (p *plan) compareVariables(ctx context.Context) error {
 	if err != nil {
 		return p.refuseUnknownWorkspace(err)
 	}
+	p.noteVariables(live)
 	for _, s := range chosen {
 		current, exists := live.Get(s.item.Name)
 		if !exists {
@@ -144,6 +145,12 @@ func (a *applying) putVariables(ctx context.Context, changed map[string][]byte, 
 	return last
 }
 
+// sameText tells whether two variables are the same in every field.
+func sameText(a, b []byte) bool {
+	changes, err := rawjson.Diff(a, b)
+	return err == nil && len(changes) == 0
+}
+
 // sameVariables tells whether now is live with the changes made: nothing lost, nothing otherwise.
 func sameVariables(live, now *asset.Variables, changed map[string][]byte) error {
 	want := map[string][]byte{}
@@ -160,6 +167,9 @@ func sameVariables(live, now *asset.Variables, changed map[string][]byte) error 
 		}
 		if lost, err := rawjson.Lost(text, is); err != nil || len(lost) > 0 {
 			return fmt.Errorf("environment variable %q reads back otherwise than it was written", name)
+		}
+		if before, ok := live.Get(name); ok && !sameText(before, text) && sameText(before, is) {
+			return fmt.Errorf("environment variable %q reads back as it was before it was written", name)
 		}
 	}
 	return nil

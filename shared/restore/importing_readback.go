@@ -1,0 +1,176 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/factory"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+)
+
+// This file reads back what was imported, which decides what has become of it.
+
+// readBack reads what was imported and gives those assets their outcome that are as they should be. The others are left to the slow way: what is not
+// there is created, and what the import created otherwise is updated.
+func (i *importer) readBack(ctx context.Context) error {
+	left := slices.DeleteFunc(i.handed, func(s *step) bool { return i.outcome(s) != "" })
+	for _, wait := range []time.Duration{0, 2 * time.Second, 8 * time.Second} { // a service that shows writes late is given some time
+		if len(left) == 0 {
+			return nil
+		}
+		if err := i.opts.Sleep(ctx, wait); err != nil {
+			return err
+		}
+		i.say(fmt.Sprintf("reading back %d of %d imported jobs and scripts", len(left), len(i.handed)))
+		var mu sync.Mutex
+		seen := map[*step]bool{}
+		err := i.plan.many().read(ctx, left, manyVisit{
+			row: func(s *step, _ factory.Row) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				seen[s] = true
+				return true
+			},
+			settles: func(s *step, definition json.RawMessage) bool { return s.equals(definition) },
+			settled: func(ctx context.Context, s *step, row factory.Row) error { return i.created(ctx, s, row.LastModified) },
+			single: func(ctx context.Context, s *step, _ factory.Row, definition json.RawMessage, err error) error {
+				if err != nil { // the slow way looks again
+					i.unwritten(s)
+					return nil //nolint:nilerr // see above
+				}
+				return i.look(ctx, s, definition)
+			},
+		})
+		if err != nil {
+			return err
+		}
+		left = slices.DeleteFunc(left, func(s *step) bool { return seen[s] })
+		if !slices.ContainsFunc(left, func(s *step) bool { return s.imports.said == "" }) {
+			break
+		}
+	}
+	for _, s := range left { // whatever the task says, it is not there
+		i.unwritten(s)
+	}
+	return i.update(ctx)
+}
+
+// created gives an asset its outcome that was imported and reads back as it should. made is when the service says that it was created or changed last,
+// zero where it does not.
+func (i *importer) created(ctx context.Context, s *step, made time.Time) error {
+	if i.older(s, made) {
+		i.unwritten(s)
+		i.set(s, Unchanged, "somebody else created it meanwhile, as it is in the backup")
+		return i.save(ctx)
+	}
+	i.written(s)
+	if i.owes(s) { // it is started in its turn, after what it needs
+		s.imports.there = true
+		return nil
+	}
+	i.succeed(s)
+	return i.save(ctx)
+}
+
+// startImported starts a job that was imported as it should be, when its turn comes.
+func (a *applying) startImported(ctx context.Context, s *step) error {
+	if reason := a.blockedBy(s); reason != "" {
+		return fmt.Errorf("it was imported, and not started: %s", reason)
+	}
+	if err := a.settle(ctx, s); err != nil {
+		return err
+	}
+	a.succeed(s)
+	return nil
+}
+
+// look holds an imported asset against what it should be. One that is otherwise is updated, unless somebody else has created it between the last look at
+// the workspace and the import, which skips what is there: that is left alone.
+func (i *importer) look(ctx context.Context, s *step, definition []byte) error {
+	want, err := i.plan.definition(ctx, s)
+	if err != nil {
+		return err
+	}
+	lost, err := asset.Lost(s.item.Kind, want, definition)
+	made := madeAt(definition)
+	switch {
+	case made.IsZero() || i.began[s.item.Ref().Identity()].IsZero():
+		if err == nil && len(lost) == 0 {
+			return i.created(ctx, s, made)
+		}
+		i.leave(s, "it is there and is not what the backup holds, and the service does not tell whether this restore created it or somebody else meanwhile")
+	case !i.older(s, made) && err == nil && len(lost) == 0:
+		return i.created(ctx, s, made)
+	case i.older(s, made):
+		if changes, err := asset.Changes(s.item.Kind, want, definition); err == nil && len(changes) == 0 {
+			return i.created(ctx, s, made)
+		}
+		i.leave(s, "somebody else created it meanwhile, and not as it is in the backup")
+	default:
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.differing = append(i.differing, s)
+	}
+	return nil
+}
+
+// leave gives an asset up that may be somebody else's.
+func (i *importer) leave(s *step, why string) {
+	i.unwritten(s)
+	i.set(s, Errored, why+": it was left alone")
+}
+
+// update prepares those assets to be updated that the import created otherwise than they should be. They are saved first, as everything is that a restore
+// overwrites: times are told in seconds by some services, and within one second somebody else may have been there first.
+func (i *importer) update(ctx context.Context) error {
+	if len(i.differing) == 0 {
+		return nil
+	}
+	var all []live
+	for _, s := range i.differing {
+		all = append(all, live{ref: s.asset.Ref(), id: s.id})
+	}
+	if err := i.opts.saveLive(ctx, i.target, i.report, "before", all, false, i.check, nil); err != nil {
+		return err
+	}
+	for _, s := range i.differing {
+		s.imports.differs = true
+		i.written(s)
+	}
+	return nil
+}
+
+// older tells whether an asset is older than its import, by the service's own clock.
+func (i *importer) older(s *step, made time.Time) bool {
+	began := i.began[s.item.Ref().Identity()]
+	return !made.IsZero() && !began.IsZero() && made.Before(began.Truncate(time.Second))
+}
+
+// madeAt is when a live asset was created, or else changed last, by the service's clock; zero where it does not say. The time is in milliseconds, a number
+// or, in Show Job's example, a string.
+func madeAt(definition []byte) time.Time {
+	for _, name := range []string{"createTime", "create_time", "modifyTime", "modify_time"} {
+		text, ok := rawjson.Path(definition, name)
+		if !ok {
+			continue
+		}
+		if ms, err := strconv.ParseInt(strings.Trim(string(text), `"`), 10, 64); err == nil && ms > 0 {
+			return time.UnixMilli(ms).UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// unwritten takes back what a task said of an asset.
+func (i *importer) unwritten(s *step) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.report.Items[s.index].Written = s.item.Written
+}
