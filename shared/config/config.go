@@ -53,7 +53,7 @@ type Config struct {
 	Recipients      []string       // BACKUP_RECIPIENTS: age public keys; empty: no encryption
 	RestoreIdentity Secret         // RESTORE_IDENTITY: an age private key; unset: encrypted backups cannot be read
 	NotifyTopicURN  string         // NOTIFY_TOPIC_URN; empty: nobody is told
-	SMNEndpoint     string         // SMN_ENDPOINT: base URL without a slash at its end; empty for all but the backup
+	SMNEndpoint     string         // SMN_ENDPOINT: base URL without a slash at its end; empty for the console
 
 	LogLevel zerolog.Level // LOG_LEVEL
 

@@ -29,8 +29,8 @@ func variables() []variable {
 		{"BACKUP_KEEP", []Function{Backup}},
 		{"BACKUP_RECIPIENTS", assets}, // a restore encrypts what it saves before it writes
 		{"RESTORE_IDENTITY", []Function{Restore, Console}},
-		{"NOTIFY_TOPIC_URN", []Function{Backup}},
-		{"SMN_ENDPOINT", []Function{Backup}},
+		{"NOTIFY_TOPIC_URN", assets},
+		{"SMN_ENDPOINT", assets},
 		{"LOG_LEVEL", all},
 
 		{"HUAWEICLOUD_SDK_AK", all},

@@ -50,6 +50,7 @@ type backupList struct {
 	Workspace string          `json:"workspace"` // empty where the location is not kept by workspace
 	Path      string          `json:"path"`      // obs:// path of the location
 	Total     int             `json:"total"`     // of the dated folders in it
+	Drills    drillStatus     `json:"drills"`    // of these backups
 	Backups   []backupSummary `json:"backups"`
 	Next      string          `json:"next,omitempty"` // the value of after that continues the list
 }
@@ -102,6 +103,7 @@ func (c *console) listBackups(ctx context.Context, workspace, after string, limi
 	if err := group.Wait(); err != nil {
 		return backupList{}, fmt.Errorf("read the backups in %s: %w", v.Path(), err)
 	}
+	list.Drills = c.lastDrills(ctx, workspace)
 	return list, nil
 }
 

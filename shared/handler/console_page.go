@@ -63,6 +63,7 @@ type pageView struct {
 	BackupsTotal int
 	BackupsFault string
 	Newest, Next string // links; empty where there is nothing newer or older
+	Drills       drillView
 
 	Restorations      []restorationRow
 	RestorationsTotal int
@@ -159,7 +160,7 @@ func (c *console) pageWorkspace(p *parameters, known []string) (string, error) {
 }
 
 func (v *pageView) fill(list backupList, after string) {
-	v.Location, v.BackupsTotal = list.Path, list.Total
+	v.Location, v.BackupsTotal, v.Drills = list.Path, list.Total, viewOfDrills(list.Drills)
 	for _, b := range list.Backups {
 		v.Backups = append(v.Backups, rowOfBackup(b))
 	}

@@ -145,13 +145,17 @@ func TestOpenAPI(t *testing.T) {
 			{"GET", "/restores/mine", "/restores/{id}", ""},
 			{"GET", "/restores/none", "/restores/{id}", ""},
 			{"POST", "/restores/none/undo", "/restores/{id}/undo", ""},
-			{"EVENT", "", "", ""},
+			{"POST", "/restores", "/restores", `{"id":"files","date":"latest","export":true}`},
+			{"EVENT", "mine", "", ""},
+			{"EVENT", "files", "", ""},
 			{"GET", "/restores/mine", "/restores/{id}", ""},
+			{"GET", "/restores/files", "/restores/{id}", ""},
+			{"POST", "/restores/files/undo", "/restores/{id}/undo", ""},
 			{"GET", "/restores", "/restores", ""},
 			{"POST", "/restores/mine/undo", "/restores/{id}/undo", ""},
 		} {
 			if c.method == "EVENT" {
-				event := functiongraph.ObjectCreatedEvent(localtest.Bucket, "restore-requests/mine.json", "", 10, midnight, localtest.Region)
+				event := functiongraph.ObjectCreatedEvent(localtest.Bucket, "restore-requests/"+c.target+".json", "", 10, midnight, localtest.Region)
 				if answer, err := f.invoke(f.restore, event); err != nil {
 					t.Fatal(answer, err)
 				}
@@ -174,12 +178,17 @@ func TestOpenAPI(t *testing.T) {
 		replacements := map[string]string{"a": "b"}
 		for name, value := range map[string]any{
 			"Report": restore.Report{ID: "x", Status: restore.Complete, Backup: "obs://x/", Workspace: "w", DuplicateNamePolicy: "fail", PlanHash: "h",
-				StartedAt: now, FinishedAt: &now, Counts: map[string]int{"created": 1}, Message: "m", Items: []restore.Item{{Kind: asset.Jobs, Name: "j", Directory: "/",
-					Action: restore.ActionCreate, Outcome: restore.Created, Reason: "r", Changes: []restore.Change{{Field: "f", From: "a", To: "b"}}}}},
+				StartedAt: now, FinishedAt: &now, Counts: map[string]int{"created": 1}, Message: "m", Calls: 1,
+				Problems: []restore.Problem{{Kind: asset.Jobs, Name: "j", Problem: "p"}},
+				Exports:  []restore.Export{{Path: "obs://x/1.zip", Size: 1, SHA256: "h", Jobs: 1, Scripts: 1, Resources: 1}},
+				Imports:  []restore.Import{{Path: "obs://x/1.zip", TaskID: "t", Status: "RUNNING"}},
+				Items: []restore.Item{{Kind: asset.Jobs, Name: "j", Directory: "/", Action: restore.ActionCreate, Outcome: restore.Created, Reason: "r", WasRunning: true, Written: true,
+					Files:   []restore.FileItem{{Location: "obs://x/y", Action: restore.ActionCreate, Outcome: restore.Created, Reason: "r", Size: 1, ETag: "e"}},
+					Changes: []restore.Change{{Field: "f", From: "a", To: "b", Diff: "d"}}}, {Kind: asset.Scripts, Name: "s", Action: restore.ActionExport, Outcome: restore.Exported}}},
 			"RestoreRequest": restore.Request{ID: "x", Path: "obs://x/", Date: "latest", Source: "s", Workspace: "w", DuplicateNamePolicy: "skip", DryRun: true, PlanHash: "h",
 				Select: &restore.Select{Kinds: asset.Kinds(), Names: []string{"*"}, Directories: []string{"/"}, WithDependencies: true},
 				Replace: &restore.Replace{ConnectionName: replacements, Database: replacements, ClusterName: replacements, OBSPath: replacements,
-					ExpressionTimeZone: replacements}, Schedules: "keep", TargetStatus: "SAVED", Approvers: []string{"me"}, AllowPartial: true},
+					ExpressionTimeZone: replacements}, Schedules: "keep", TargetStatus: "SAVED", Approvers: []string{"me"}, AllowPartial: true, Export: true},
 		} {
 			text, err := json.Marshal(value)
 			if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/config"
+	"github.com/dataarts-backup/dataarts-backup/shared/drill"
 	"github.com/dataarts-backup/dataarts-backup/shared/event"
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/restore"
@@ -30,11 +31,14 @@ const requestFolder = "restore-requests/"
 // maxRequest is the most that a restore request may hold, in bytes.
 const maxRequest = 1 << 20
 
+// interrupted is the type of the error of a restore that is not over.
+const interrupted = "RestoreInterrupted"
+
 // maxItems is how many items an answer lists at most: FunctionGraph and Lambda take 6 MB. report.json has all.
 const maxItems = 3000
 
 // Restore is the restore function: by direct invocation and OBS event it runs a restore, by HTTP it plans one, or stores the request whose OBS event
-// runs it, and tells how restores stand.
+// runs it, and tells how restores stand. By timer, direct invocation and OBS event it holds drills.
 func Restore(options Options) runtime.Handler {
 	options = options.withDefaults()
 	return func(ctx context.Context, inv runtime.Invocation) (any, error) {
@@ -54,10 +58,19 @@ func Restore(options Options) runtime.Handler {
 			return nil, failure("ConfigurationError", err)
 		}
 		switch e := e.(type) {
+		case event.Timer:
+			return r.timer(ctx, e)
 		case event.Command:
+			if drill.IsCommand(e.JSON) {
+				return r.drillCommand(ctx, e.JSON)
+			}
 			req, err := restore.ParseRequest(e.JSON)
 			if err != nil {
-				return r.refused(options.NewID(), err)
+				report, err := r.refused(options.NewID(), err)
+				if inv.Async { // Nobody reads the answer.
+					r.tellOfRestore(ctx, restore.Request{}, report, nil)
+				}
+				return report, err
 			}
 			if req.ID == "" {
 				req.ID = options.NewID()
@@ -66,7 +79,7 @@ func Restore(options Options) runtime.Handler {
 		case event.Objects:
 			return r.objects(ctx, e)
 		}
-		return nil, failure("BadRequest", fmt.Errorf("the restore function takes a command, an OBS event or an HTTP request, and got an %s", e.Trigger()))
+		return nil, failure("BadRequest", fmt.Errorf("the restore function takes a command, an OBS event, a timer or an HTTP request, and got an %s", e.Trigger()))
 	}
 }
 
@@ -100,8 +113,11 @@ func (r *restoring) run(ctx context.Context, req restore.Request) (any, error) {
 		report, err = restore.Run(ctx, req, r.restoreOptions())
 	}
 	if err != nil {
-		return answerOf(report), failure("RestoreInterrupted", r.advised(err))
+		err = r.advised(err)
+		r.tellOfRestore(ctx, req, report, err)
+		return answerOf(report), failure(interrupted, err)
 	}
+	r.tellOfRestore(ctx, req, report, nil)
 	report = report.Within(maxItems)
 	if !report.Succeeded() {
 		return report, &runtime.Unsuccessful{Reason: report.Message}
@@ -119,6 +135,7 @@ func answerOf(report *restore.Report) any {
 
 func (r *restoring) restoreOptions() restore.Options {
 	return restore.Options{Locations: r.locations(), Now: r.options.Now, Lease: r.lease(r.inv),
+		Calls:     r.factory.Calls,
 		Workspace: func(id string) restore.Workspace { return r.factory.Workspace(id) }}
 }
 
@@ -159,7 +176,11 @@ func (r *restoring) objects(ctx context.Context, e event.Objects) (any, error) {
 	}
 	switch {
 	case len(failures) > 0:
-		return answer, failure("RestoreInterrupted", errors.Join(failures...))
+		kind := interrupted
+		if one, ok := errors.AsType[*runtime.Failure](failures[0]); ok && len(failures) == 1 {
+			kind = one.Type
+		}
+		return answer, failure(kind, errors.Join(failures...))
 	case unsuccessful:
 		return answer, &runtime.Unsuccessful{Reason: "not every restore was complete: see the reports"}
 	}
@@ -190,6 +211,9 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 	if err != nil {
 		return nil, fmt.Errorf("read the restore request %s: %w", key, err)
 	}
+	if drill.IsCommand(data) {
+		return r.drillObject(ctx, key, info.ETag, data)
+	}
 	id := requestID(key, info.ETag)
 	req, err := restore.ParseRequest(data)
 	if err != nil {
@@ -218,6 +242,9 @@ func (r *restoring) refuseObject(ctx context.Context, id string, data []byte, fa
 		}
 	}
 	report, refusal := r.refused(id, faults)
+	if data != nil { // what was understood and refused is told of by run
+		r.tellOfRestore(ctx, restore.Request{}, report, nil)
+	}
 	if err := reports.Save(ctx, report); err != nil {
 		return report, err
 	}
@@ -256,6 +283,9 @@ func (r *restoring) routes(ctx context.Context) []route {
 func (r *restoring) post(ctx context.Context, http event.Request) (reply, error) {
 	if len(http.Body) > maxRequest {
 		return reply{}, invalid("the request has %d bytes, at most %d are allowed", len(http.Body), maxRequest)
+	}
+	if drill.IsCommand(http.Body) {
+		return reply{}, invalid("drill: drills are asked for by a timer, by direct invocation, or by an object under %s", requestFolder)
 	}
 	req, err := restore.ParseRequest(http.Body)
 	if err != nil {
@@ -296,6 +326,9 @@ func (r *restoring) undo(ctx context.Context, id string) (reply, error) {
 	}
 	if report.Status == restore.Planned || report.Status == restore.Failed {
 		return reply{}, invalid("restore %q is %s and has written nothing that could be undone", id, report.Status)
+	}
+	if report.IsExport() {
+		return reply{}, invalid("%q is an export and has written nothing that could be undone", id)
 	}
 	return r.queue(ctx, "undo/"+id, restore.Request{Undo: id})
 }
@@ -356,6 +389,9 @@ func (r *restoring) queued(ctx context.Context, id string) (*restore.Report, err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look for restore request %s: %w", id, err)
+	}
+	if drill.IsCommand(data) {
+		return nil, nil
 	}
 	req, err := restore.ParseRequest(data)
 	if err != nil {

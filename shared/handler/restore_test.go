@@ -251,7 +251,7 @@ func TestBackup_TakesTheDateOfTheScheduleInItsZone(t *testing.T) {
 	if answer, err := f.invoke(tokyo, []byte(`{"verify":"2026-11-23"}`)); err != nil || !strings.Contains(answer, "verified") {
 		t.Errorf("%s %v", answer, err)
 	}
-	for _, bad := range []string{`{"folder":"../x"}`, `{"verify":"yesterday"}`, `{"workspaces":["a/b"]}`, `{"Folder":"x"}`, `[]`} {
+	for _, bad := range []string{`{"folder":"../x"}`, `{"folder":"drills"}`, `{"verify":"yesterday"}`, `{"workspaces":["a/b"]}`, `{"Folder":"x"}`, `[]`} {
 		if answer, err := f.invoke(tokyo, []byte(bad)); err == nil {
 			t.Errorf("%s is accepted: %s", bad, answer)
 		}
