@@ -65,10 +65,10 @@ func parse(args []string, problems io.Writer) (options, error) {
 	var rows string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(problems)
-	flags.StringVar(&rows, "rows", "1,2,3,4,5", "what to measure: 1 full workspace, 2 large scripts, 3 against the floor, 4 against rclone, 5 start")
+	flags.StringVar(&rows, "rows", "1,2,3,4,5,6", "what to measure: 1 full workspace, 2 large scripts, 3 against the floor, 4 against rclone, 5 start, 6 plan and restore")
 	flags.IntVar(&o.n, "n", fullSize, "jobs of the full workspace, and as many scripts; the other rows have a share of it")
 	flags.IntVar(&o.runs, "runs", 3, "how often each program is run")
-	flags.IntVar(&o.rate, "rate", 30, "requests per second that DataArts serves in row 1")
+	flags.IntVar(&o.rate, "rate", 30, "requests per second that DataArts serves in rows 1 and 6")
 	flags.DurationVar(&o.latency, "latency", 50*time.Millisecond, "how long a call of DataArts takes")
 	flags.StringVar(&o.out, "out", "docs/benchmarks.md", "file for the report; - for none")
 	flags.StringVar(&o.dir, "dir", "", "directory for the objects; empty means one in memory where there is room, else on the disk for temporary files")
@@ -83,8 +83,8 @@ func parse(args []string, problems io.Writer) (options, error) {
 	}
 	for text := range strings.SplitSeq(rows, ",") {
 		row, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil || row < 1 || row > 5 {
-			return o, fmt.Errorf("-rows: %q is not in 1 to 5", text)
+		if err != nil || row < 1 || row > 6 {
+			return o, fmt.Errorf("-rows: %q is not in 1 to 6", text)
 		}
 		o.rows = append(o.rows, row)
 	}
@@ -124,7 +124,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	if err := b.build(ctx, programs); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(o.rows, func(row int) bool { return row < 5 }) {
+	if slices.ContainsFunc(o.rows, func(row int) bool { return row != 5 }) {
 		if b.world, err = world.New(ctx, root, objects); err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	}
 	report := &report{machine: append(machine(ctx, root), "objects: "+where), command: command(args)}
 	for _, row := range o.rows {
-		section, err := map[int]func(context.Context) (section, error){1: b.full, 2: b.large, 3: b.single, 4: b.peers, 5: b.start}[row](ctx)
+		section, err := map[int]func(context.Context) (section, error){1: b.full, 2: b.large, 3: b.single, 4: b.peers, 5: b.start, 6: b.restored}[row](ctx)
 		if err != nil {
 			return fmt.Errorf("row %d: %w", row, err)
 		}
@@ -191,6 +191,8 @@ func (b *bench) build(ctx context.Context, dir string) (err error) {
 		case 5:
 			want["restore"], want["console"], want["empty"] = "./functions/restore", "./functions/console", "./infra/bench/empty"
 			want["zip"] = "./infra/zip"
+		case 6:
+			want["restore"] = "./functions/restore"
 		}
 	}
 	for name, pkg := range want {

@@ -44,6 +44,10 @@ func decodings(t *testing.T) map[string]event.Event {
 			Source: event.FunctionGraphTimer, Time: moment("2026-01-02T00:00:00+08:00"), Name: "nightly-backup",
 			UserEvent: `{"workspaces":["0dd3000000000000000000000000aaaa"],"folder":"nightly"}`,
 		},
+		"functiongraph-timer-drill.json": event.Timer{
+			Source: event.FunctionGraphTimer, Time: moment("2026-01-04T03:00:00+08:00"), Name: "weekly-drill",
+			UserEvent: `{"drill":{"workspace":"0dd3000000000000000000000000dddd","source":"0dd3000000000000000000000000aaaa"}}`,
+		},
 		"lambda-eventbridge-rule.json": event.Timer{
 			Source: event.EventBridgeRule, Time: moment("2026-01-02T00:00:00Z"), Name: "nightly",
 		},
@@ -78,6 +82,8 @@ func decodings(t *testing.T) map[string]event.Event {
 		"command-restore.json":                    command("command-restore.json"),
 		"command-restore-dry-run.json":            command("command-restore-dry-run.json"),
 		"command-restore-undo.json":               command("command-restore-undo.json"),
+		"command-restore-drill.json":              command("command-restore-drill.json"),
+		"command-restore-export.json":             command("command-restore-export.json"),
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/infra/bench/process"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/dataarts"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
+	"github.com/dataarts-backup/dataarts-backup/shared/store"
 	"github.com/dataarts-backup/dataarts-backup/shared/store/obs"
 )
 
@@ -80,7 +81,7 @@ func (w *World) start() error {
 	}
 	keys := &iam.Keyring{}
 	keys.Add(iam.Credentials{AccessKey: AccessKey, SecretKey: SecretKey})
-	w.DataArts = dataarts.New(dataarts.Options{Keyring: keys, ProjectID: ProjectID})
+	w.DataArts = dataarts.New(dataarts.Options{Keyring: keys, ProjectID: ProjectID, GetObject: w.object})
 	w.DataArts.AddWorkspace(dataarts.Workspace{ID: Workspace, Name: "bench"})
 	var err error
 	if w.v1, err = serve(w.DataArts.V1()); err != nil {
@@ -91,6 +92,13 @@ func (w *World) start() error {
 	}
 	w.store, err = obs.New(obs.Options{Endpoint: w.StoreURL, Region: Region, AccessKey: AccessKey, SecretKey: SecretKey})
 	return err
+}
+
+// object reads an object for the emulated service, which imports from the bucket.
+func (w *World) object(bucket, key string) ([]byte, error) {
+	const most = 64 << 20
+	data, _, err := store.ReadAll(context.Background(), w.store.Bucket(bucket), key, most)
+	return data, err
 }
 
 // Close ends the world.
