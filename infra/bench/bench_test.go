@@ -39,7 +39,7 @@ func TestRun_measures_every_row_at_its_smallest(t *testing.T) {
 
 func TestParse_refuses(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-rows", "0"}, {"-rows", "6"}, {"-rows", ""}, {"-rows", "x"}, {"-n", "0"}, {"-runs", "0"}, {"-rate", "0"}, {"more"}, {"-other"}} {
+	for _, args := range [][]string{{"-rows", "0"}, {"-rows", "7"}, {"-rows", ""}, {"-rows", "x"}, {"-n", "0"}, {"-runs", "0"}, {"-rate", "0"}, {"more"}, {"-other"}} {
 		if _, err := parse(args, &bytes.Buffer{}); err == nil {
 			t.Errorf("%q is taken", args)
 		}

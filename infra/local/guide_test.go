@@ -28,7 +28,7 @@ var (
 		{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 		{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "HASH"},
 		{regexp.MustCompile(`("\w*(?:Ms|calls|size)": )\d+`), "${1}N"},
-		{regexp.MustCompile(`\b\d+(?:\.\d+)?(?: s\b| ms\b)`), "N s"},
+		{regexp.MustCompile(`\b\d+(?:\.\d+)?m?s\b`), "Ns"},
 		{regexp.MustCompile(`drill-[0-9TZ]+`), "drill-TIME"},
 	}
 )
@@ -61,7 +61,6 @@ func TestGuide_to_restores_shows_what_is_really_printed(t *testing.T) {
 		}
 		command, shown, _ := strings.Cut(strings.TrimPrefix(step[1], "$ "), "\n")
 		printed := g.print(command)
-		t.Logf("SHOW $ %s\n%s", command, printed)
 		if missing := g.missing(printed, shown); missing != "" {
 			t.Errorf("$ %s\nthe page shows a line that is not printed (any more, or there):\n%s\nprinted was:\n%s", command, missing, printed)
 		}
@@ -124,23 +123,38 @@ func (g *guide) print(command string) string {
 		g.t.Errorf("$ %s: %s", command, got.Status)
 	}
 	if got.StatusCode == http.StatusAccepted { // the page goes on when the restore is over
-		for range 600 {
-			if _, report := call(g.t, g.cloud, http.MethodGet, got.Header.Get("Location"), ""); !strings.Contains(string(report), `"RUNNING"`) {
-				break
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
+		g.await(got.Header.Get("Location"), strings.HasSuffix(m[2], "/undo"))
 	}
 	return pretty(g.t, body)
 }
 
+// await waits until a restore or its undo is over.
+func (g *guide) await(location string, undo bool) {
+	g.t.Helper()
+	for range 600 {
+		_, body := call(g.t, g.cloud, http.MethodGet, location, "")
+		switch parse[report](g.t, body).Status {
+		case "RUNNING":
+		case "COMPLETE":
+			if !undo {
+				return
+			}
+		default:
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	g.t.Fatalf("%s has not ended", location)
+}
+
+// pretty is what jq makes of it.
 func pretty(t *testing.T, text []byte) string {
 	t.Helper()
 	var out bytes.Buffer
 	if err := json.Indent(&out, text, "", "  "); err != nil {
 		t.Fatalf("not JSON: %v: %s", err, text)
 	}
-	return out.String()
+	return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(out.String())
 }
 
 // missing returns the first line that is shown and not printed. The lines that are shown stand in the order in which they are printed; … stands for those
@@ -176,7 +190,7 @@ func TestGuide_finds_a_line_that_is_not_printed(t *testing.T) {
 	const printed = "{\n  \"status\": \"PLANNED\",\n  \"calls\": 12,\n  \"startedAt\": \"2026-11-22T00:00:01.5Z\"\n}"
 	for shown, want := range map[string]string{
 		"{\n  \"status\": \"PLANNED\",\n  …\n  \"startedAt\": \"2027-01-01T00:00:00Z\"\n}\n": "",
-		"  \"calls\": 99,\n": "",
+		"  \"calls\": 99,\n":                             "",
 		"  \"calls\": 12,\n  \"status\": \"PLANNED\",\n": `  "status": "PLANNED",`,
 		"  \"status\": \"COMPLETE\",\n":                  `  "status": "COMPLETE",`,
 	} {

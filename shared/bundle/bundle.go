@@ -69,7 +69,7 @@ type Left struct {
 }
 
 var (
-	// ErrTooLarge: the asset, or the cycle of jobs that it is part of, does not fit into one zip.
+	// ErrTooLarge says that the asset, or the cycle of jobs that it is part of, does not fit into one zip.
 	ErrTooLarge = errors.New("too large for one import file")
 	// ErrLeaveOut is what a definition function returns, bare or wrapped, for an asset that shall not be packed.
 	ErrLeaveOut = errors.New("left out of the import files")

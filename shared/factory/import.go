@@ -19,7 +19,7 @@ const (
 	ImportOverwrite = "OVERWRITE"
 )
 
-// ErrNoFile: the service cannot read the file in the object store (DLF.0815), or does not take its path for one (DLF.0803).
+// ErrNoFile says that the service cannot read the file in the object store (DLF.0815), or does not take its path for one (DLF.0803).
 var ErrNoFile = errors.New("the service cannot read the file")
 
 // ImportRequest says what to import and how.

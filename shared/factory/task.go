@@ -22,7 +22,7 @@ const (
 // codeNoTask is the answer to the id of a task that does not exist (error table; the example spells it DLF.20810).
 const codeNoTask = "DLF.0810"
 
-// ErrNoTask: the service knows no task with this id.
+// ErrNoTask says that the service knows no task with this id.
 var ErrNoTask = errors.New("no such task")
 
 // Task is how a system task stands, such as an import (Querying System Task Details page).

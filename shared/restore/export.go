@@ -120,15 +120,14 @@ func (e *exporting) choose(ctx context.Context) error {
 	p.order()
 	some := false
 	for _, s := range p.steps {
-		switch {
-		case s.item.Kind == asset.Env:
+		if s.item.Kind == asset.Env {
 			s.item.Action, s.item.Reason = ActionSkip, noVariables
-		default:
-			some, s.item.Action = true, ActionExport
-			for _, f := range s.asset.Files {
-				if f.Key != "" {
-					s.item.Files = append(s.item.Files, FileItem{Location: f.Location, Action: ActionSkip, Outcome: Skipped, Reason: noFiles})
-				}
+			continue
+		}
+		some, s.item.Action = true, ActionExport
+		for _, f := range s.asset.Files {
+			if f.Key != "" {
+				s.item.Files = append(s.item.Files, FileItem{Location: f.Location, Action: ActionSkip, Outcome: Skipped, Reason: noFiles})
 			}
 		}
 	}
@@ -217,7 +216,11 @@ func (e *exporting) conclude() {
 	r.count()
 	exported, skipped, failed := r.Counts[string(Exported)], r.Counts[string(Skipped)], r.Counts[string(Errored)]
 	r.Status = Complete
-	r.Message = fmt.Sprintf("%d exported into %d files for DataArts' job import", exported, len(r.Exports))
+	files := fmt.Sprintf("%d files", len(r.Exports))
+	if len(r.Exports) == 1 {
+		files = "1 file"
+	}
+	r.Message = fmt.Sprintf("%d exported into %s for DataArts' job import", exported, files)
 	if skipped > 0 {
 		r.Message += fmt.Sprintf("; %d skipped: %s", skipped, noVariables)
 	}

@@ -120,7 +120,7 @@ func job(t *rapid.T, name string, jobs, scripts []string) string {
 		}
 		return "{" + s + "}"
 	}
-	schedule := ""
+	var schedule string
 	switch rapid.IntRange(0, 5).Draw(t, "schedule") {
 	case 0:
 		schedule = `{"type":"EXECUTE_ONCE"}`

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -284,11 +285,14 @@ func (s Reports) Save(ctx context.Context, r *Report) error {
 // save writes a report under a condition. Errors: store.ErrPrecondition.
 func (s Reports) save(ctx context.Context, r *Report, cond store.Condition) error {
 	r.count()
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
+	var data bytes.Buffer
+	text := json.NewEncoder(&data)
+	text.SetIndent("", "  ")
+	text.SetEscapeHTML(false) // people read diffs of SQL in it
+	if err := text.Encode(r); err != nil {
 		return fmt.Errorf("write the report of restore %q: %w", r.ID, err)
 	}
-	if _, err := s.Store.Put(ctx, s.key(r.ID), append(data, '\n'), cond); err != nil {
+	if _, err := s.Store.Put(ctx, s.key(r.ID), data.Bytes(), cond); err != nil {
 		return fmt.Errorf("write the report of restore %q: %w", r.ID, err)
 	}
 	return nil
