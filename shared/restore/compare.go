@@ -89,7 +89,13 @@ func (p *plan) seen(ctx context.Context, s *step, err error) (bool, error) {
 	}
 	// What cannot be looked at cannot be saved, so it is not overwritten; the others are restored all the same.
 	s.item.Action, s.item.Reason = ActionBlocked, "the live one cannot be read: "+err.Error()
-	s.item.WasRunning = p.done[s.item.Ref().Identity()].WasRunning
+	before := p.done[s.item.Ref().Identity()]
+	if s.item.WasRunning = before.WasRunning; before.Written {
+		s.item.Reason += "; this restore has written it already"
+		if s.item.Kind == asset.Jobs {
+			s.item.Reason += ", and may have started or stopped it"
+		}
+	}
 	return false, nil
 }
 

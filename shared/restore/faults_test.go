@@ -21,7 +21,6 @@ type phase string
 const (
 	listing     phase = "list"
 	getting     phase = "get"       // definitions before the first write
-	exporting   phase = "export"    // of jobs, before the first write or after
 	creating    phase = "create"    // an asset
 	updating    phase = "update"    // an asset
 	starting    phase = "start"     // a job
@@ -30,10 +29,13 @@ const (
 	gettingEnv  phase = "get env"
 	puttingEnv  phase = "put env"
 	deleting    phase = "delete" // by an undo
+	checking    phase = "check file"
+	importing   phase = "import"
+	polling     phase = "task" // of an import
 )
 
 func phases() []phase {
-	return []phase{listing, getting, exporting, creating, updating, starting, stopping, readingBack, gettingEnv, puttingEnv, deleting}
+	return []phase{listing, getting, creating, updating, starting, stopping, readingBack, gettingEnv, puttingEnv, deleting, checking, importing, polling}
 }
 
 // phases tells which phase a request belongs to.
@@ -43,8 +45,6 @@ func (p *phaser) of(op dataarts.Operation) phase {
 	switch op {
 	case dataarts.ListJobs, dataarts.ListScripts, dataarts.ListResources:
 		return listing
-	case dataarts.ExportJobList, dataarts.ExportJob:
-		return exporting
 	case dataarts.CreateJob, dataarts.CreateScript, dataarts.CreateResource:
 		p.written = true
 		return creating
@@ -66,6 +66,13 @@ func (p *phaser) of(op dataarts.Operation) phase {
 		return puttingEnv
 	case dataarts.DeleteJob, dataarts.DeleteScript, dataarts.DeleteResource:
 		return deleting
+	case dataarts.ShowFileInfo:
+		return checking
+	case dataarts.ImportJob:
+		p.written = true
+		return importing
+	case dataarts.ShowSystemTask:
+		return polling
 	}
 	return ""
 }
@@ -121,11 +128,46 @@ func whens() []when {
 // way is how a restore is asked for.
 type way struct {
 	policy, schedules string
-	empty             bool
+	empty             bool // the workspace is
+	imports           bool // however few jobs there are
 }
 
-func ways() []way {
-	return []way{{"overwrite", "keep", false}, {"overwrite", "start", false}, {"skip", "stop", false}, {"fail", "keep", true}}
+// ways lists the ways that meet a phase.
+func ways(p phase) []way {
+	imports := []way{{"overwrite", "start", true, true}, {"skip", "stop", true, true}, {"fail", "keep", true, true}}
+	switch p {
+	case checking, importing, polling:
+		return imports
+	case listing, creating, starting, readingBack:
+		return append(imports, written()...)
+	}
+	return written()
+}
+
+// written lists the ways without imports.
+func written() []way {
+	return []way{{"overwrite", "keep", false, false}, {"overwrite", "start", false, false}, {"skip", "stop", false, false}, {"fail", "keep", true, false}}
+}
+
+// options are those of a restore in this way.
+func (w way) options(d *desk) restore.Options {
+	opts := d.unhurried()
+	opts.ImportThreshold = map[bool]int{true: 1, false: -1}[w.imports]
+	return opts
+}
+
+// prepare brings the workspace to where it was before a restore. Imports are for one in which no job and no script is.
+func (w way) prepare(d *desk) {
+	d.agedAllSorts(w.empty, w.schedules)
+	if !w.imports {
+		return
+	}
+	handle := d.Handle(localtest.Workspace)
+	for _, kind := range []dataarts.Kind{dataarts.Jobs, dataarts.Scripts} {
+		for name := range handle.All(kind) {
+			handle.Delete(kind, name)
+		}
+	}
 }
 
 // befall makes a mishap befall a phase of a run. It returns how many requests met it.
@@ -163,8 +205,15 @@ func (d *desk) befall(m mishap, p phase, w when, fn func(context.Context)) int {
 func TestRun_TellsTheTruthWhateverFails(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	ends, cells := map[restore.Status]int{}, 0
-	t.Cleanup(func() { t.Logf("%d cells, how they ended: %v", cells, ends) })
+	ends, cells, hit, tried := map[restore.Status]int{}, 0, map[phase]int{}, map[phase]bool{}
+	t.Cleanup(func() {
+		t.Logf("%d cells, how they ended: %v; requests that met a mishap: %v", cells, ends, hit)
+		for p := range tried {
+			if hit[p] == 0 {
+				t.Errorf("nothing befell %s", p)
+			}
+		}
+	})
 	for i, m := range mishaps() {
 		for j, p := range phases() {
 			if (i+j)%share(12) != 0 {
@@ -173,16 +222,18 @@ func TestRun_TellsTheTruthWhateverFails(t *testing.T) {
 			t.Run(m.name+"/"+string(p), func(t *testing.T) {
 				t.Parallel()
 				inBubble(t, vault.Keys{}, func(d *desk) {
-					for _, way := range ways() {
+					for _, way := range ways(p) {
 						for _, w := range whens() {
-							id := fmt.Sprintf("%s-%s-%s", way.policy, way.schedules, strings.ReplaceAll(w.name, " ", "-"))
-							status, lies := d.cell(id, m, p, w, way)
+							id := fmt.Sprintf("%s-%s-%v-%s", way.policy, way.schedules, way.imports, strings.ReplaceAll(w.name, " ", "-"))
+							status, met, lies := d.cell(id, m, p, w, way)
 							for _, lie := range lies {
 								t.Errorf("%s: %s", id, lie)
 							}
 							mu.Lock()
 							cells++
 							ends[status]++
+							hit[p] += met
+							tried[p] = true
 							mu.Unlock()
 						}
 					}
@@ -192,9 +243,9 @@ func TestRun_TellsTheTruthWhateverFails(t *testing.T) {
 	}
 }
 
-// cell is one mishap that befalls one phase of a restore and, with the same id, of its undo.
-func (d *desk) cell(id string, m mishap, p phase, w when, way way) (status restore.Status, lies []string) {
-	d.agedAllSorts(way.empty, way.schedules)
+// cell is one mishap that befalls one phase of a restore and, with the same id, of its undo. met is how many requests it befell.
+func (d *desk) cell(id string, m mishap, p phase, w when, way way) (status restore.Status, met int, lies []string) {
+	way.prepare(d)
 	c := &trial{d: d, desired: pictureOf(d.t, d.before), before: d.picture(localtest.Workspace), policy: way.policy, keep: way.schedules}
 	req := d.request(fmt.Sprintf(`{"id":%q,"date":"2026-11-22","duplicateNamePolicy":%q,"schedules":%q}`, id, way.policy, way.schedules))
 	say := func(what string, more []string) {
@@ -204,8 +255,7 @@ func (d *desk) cell(id string, m mishap, p phase, w when, way way) (status resto
 	}
 	var report *restore.Report
 	var err error
-	met := 0
-	restored := func(ctx context.Context) { report, err = restore.Run(ctx, req, d.unhurried()) }
+	restored := func(ctx context.Context) { report, err = restore.Run(ctx, req, way.options(d)) }
 	if p == deleting {
 		restored(d.t.Context())
 	} else {
@@ -223,9 +273,9 @@ func (d *desk) cell(id string, m mishap, p phase, w when, way way) (status resto
 		}
 		say("continued", c.lies(report, err))
 	}
-	undone := func(ctx context.Context) { report, err = restore.Undo(ctx, id, d.unhurried()) }
+	undone := func(ctx context.Context) { report, err = restore.Undo(ctx, id, way.options(d)) }
 	if p == deleting || p == listing || p == getting || p == updating || p == gettingEnv || p == puttingEnv {
-		d.befall(m, p, w, undone)
+		met += d.befall(m, p, w, undone)
 		say("the undo", c.undoLies(report, err))
 	}
 	if err != nil || report.Status != restore.Undone {
@@ -235,5 +285,5 @@ func (d *desk) cell(id string, m mishap, p phase, w when, way way) (status resto
 		}
 	}
 	say("after the undo", c.undoLies(report, err))
-	return status, lies
+	return status, met, lies
 }

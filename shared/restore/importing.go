@@ -266,6 +266,7 @@ func (i *importer) importOne(ctx context.Context, path string, z bundle.Zip) (fa
 		return factory.Task{}, err
 	}
 	// Without a targetStatus a create call leaves it to the service, and so does this: the Create Job and Importing a Job pages describe it in the same words.
+	asked := i.opts.Now()
 	req := factory.ImportRequest{Path: path, Policy: factory.ImportSkip, TargetStatus: i.req.TargetStatus, Approvers: i.req.Approvers}
 	id, err := i.target.Import(ctx, req)
 	if errors.Is(err, factory.ErrUnknownOutcome) && ctx.Err() == nil {
@@ -283,10 +284,15 @@ func (i *importer) importOne(ctx context.Context, path string, z bundle.Zip) (fa
 		return factory.Task{}, i.slow(err, "an import was refused")
 	}
 	i.sent(z)
+	took := i.opts.Now().Sub(asked)
 	if err := i.recordTask(ctx, id); err != nil {
 		return factory.Task{}, err
 	}
-	return i.opts.waitFor(ctx, i.target, id, func(t factory.Task) error { return i.watch(ctx, t, z) })
+	task, err := i.opts.waitFor(ctx, i.target, id, func(t factory.Task) error { return i.watch(ctx, t, z) })
+	if !task.Started.IsZero() { // what was asked for first, and not heard of, may have been imported
+		task.Started = task.Started.Add(-took)
+	}
+	return task, err
 }
 
 // sent notes that the service took a bundle, or may have.

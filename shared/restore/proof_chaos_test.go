@@ -192,17 +192,18 @@ func (d *desk) throughChaos(seed uint64) (status restore.Status, lies []string) 
 	r := rand.New(rand.NewPCG(seed, 0))
 	rates := []float64{0, 0.02, 0.1, 0.3, 0.6}
 	c := &chaos{seed: seed, service: rates[r.IntN(len(rates))], store: rates[r.IntN(len(rates)-1)], asked: map[string]int{}}
-	way := ways()[r.IntN(len(ways()))]
+	all := ways(creating)
+	way := all[r.IntN(len(all))]
 	switches := moods(r)
 	d.DataArts.SetSwitches(func(s *dataarts.Switches) { *s = dataarts.Switches{} })
-	d.agedAllSorts(way.empty, way.schedules)
+	way.prepare(d)
 	d.DataArts.SetSwitches(func(s *dataarts.Switches) { *s = switches })
 	trial := &trial{d: d, desired: pictureOf(d.t, d.before), before: d.picture(localtest.Workspace), policy: way.policy, keep: way.schedules}
 	id := fmt.Sprintf("seed-%d", seed)
 	req := d.request(fmt.Sprintf(`{"id":%q,"date":"2026-11-22","duplicateNamePolicy":%q,"schedules":%q}`, id, way.policy, way.schedules))
 	var report *restore.Report
 	var err error
-	run := func(ctx context.Context) { report, err = restore.Run(ctx, req, d.unhurried()) }
+	run := func(ctx context.Context) { report, err = restore.Run(ctx, req, way.options(d)) }
 	say := func(what string, more []string) {
 		for _, lie := range more {
 			lies = append(lies, what+": "+lie)
@@ -224,7 +225,7 @@ func (d *desk) throughChaos(seed uint64) (status restore.Status, lies []string) 
 		}
 		say("continued", trial.since(began).lies(report, err))
 	}
-	undo := func(ctx context.Context) { report, err = restore.Undo(ctx, id, d.unhurried()) }
+	undo := func(ctx context.Context) { report, err = restore.Undo(ctx, id, way.options(d)) }
 	for n := range 2 {
 		c.during(d, r, undo)
 		say(fmt.Sprintf("undo %d", n+1), trial.undoLies(report, err))

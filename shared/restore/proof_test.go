@@ -1,6 +1,7 @@
 package restore_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -155,6 +156,10 @@ func (e *ending) at(n int, f fate, fn func(context.Context)) int {
 
 // whole is a report as it stands on record.
 func whole(r *restore.Report) string {
-	text, _ := json.MarshalIndent(r, "", "  ")
-	return string(text) + "\n"
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(r)
+	return text.String()
 }
