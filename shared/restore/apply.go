@@ -213,6 +213,9 @@ func (a *applying) asset(ctx context.Context, s *step) error {
 	} else {
 		err = errors.Join(err, a.resume(ctx, s))
 	}
+	if err != nil && s.doubtful {
+		return fmt.Errorf("it is there, and it is unknown whether this restore created it: %w", err)
+	}
 	if err != nil && s.cut {
 		return fmt.Errorf("it was created without the jobs it depends on, but: %w", err)
 	}
@@ -284,16 +287,19 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 		// A create of the run that is continued may have been applied after this one has looked.
 		lost, exists := errors.Is(err, factory.ErrUnknownOutcome), errors.Is(err, factory.ErrExists)
 		mayExist := exists && (try > 1 || a.plan.prior.running() || s.imports.sent)
-		if !lost && !mayExist && !sentAgain(err) {
+		patient := lost || mayExist || sentAgain(err)
+		if !patient && !a.plan.prior.running() {
 			return err // it names the operation and the asset
 		}
-		there, findErr := a.find(ctx, s)
+		there, findErr := a.find(ctx, s, patient)
 		switch {
 		case findErr != nil:
 			return fmt.Errorf("look whether %s was created: %w", ref, findErr)
 		case there:
 			if lost || try > 1 {
 				a.written(s)
+			} else {
+				s.doubtful = true
 			}
 			return nil // what it holds is compared when it is read back
 		case try == tries || !lost && !exists:
@@ -309,9 +315,13 @@ func sentAgain(err error) bool {
 	return ok && answer.Attempts > 1
 }
 
-// find looks whether the asset is live, giving a service that shows writes late some time, and notes its id.
-func (a *applying) find(ctx context.Context, s *step) (bool, error) {
-	for _, wait := range []time.Duration{0, time.Second, 4 * time.Second} {
+// find looks whether the asset is live, and notes its id. Patiently, it gives a service that shows writes late some time.
+func (a *applying) find(ctx context.Context, s *step, patient bool) (bool, error) {
+	waits := []time.Duration{0, time.Second, 4 * time.Second}
+	if !patient {
+		waits = waits[:1]
+	}
+	for _, wait := range waits {
 		if err := a.opts.Sleep(ctx, wait); err != nil {
 			return false, err
 		}

@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -41,9 +42,15 @@ func (i *importer) readBack(ctx context.Context) error {
 			settles: func(s *step, definition json.RawMessage) bool { return s.equals(definition) },
 			settled: func(ctx context.Context, s *step, row factory.Row) error { return i.created(ctx, s, row.LastModified) },
 			single: func(ctx context.Context, s *step, _ factory.Row, definition json.RawMessage, err error) error {
-				if err != nil { // the slow way looks again
+				switch {
+				case errors.Is(err, factory.ErrNotFound): // the slow way looks again
 					i.unwritten(s)
-					return nil //nolint:nilerr // see above
+					return nil
+				case interrupted(ctx, err):
+					return err
+				case err != nil:
+					i.set(s, Errored, fmt.Sprintf("it was imported, and it is unknown whether it is as it should be, because it cannot be read back: %v", err))
+					return i.save(ctx)
 				}
 				return i.look(ctx, s, definition)
 			},

@@ -75,9 +75,11 @@ type step struct {
 	exists  bool   // in the live workspace
 	running bool   // the live job runs
 	turned  bool   // this run has started or stopped it last
-	cut     bool   // a job of a cycle: created without its dependencies so far
-	imports imported
-	desires []byte // an environment variable's own JSON
+	// doubtful tells that it was to be created and was there: an earlier run of this restore may have been the one, or somebody else.
+	doubtful bool
+	cut      bool // a job of a cycle: created without its dependencies so far
+	imports  imported
+	desires  []byte // an environment variable's own JSON
 }
 
 // newPlan is a plan that knows nothing yet but the run that it continues.

@@ -231,7 +231,7 @@ func once(job []byte) bool {
 
 // mayHaveBeenWritten tells whether a reason says that the outcome of a write is unknown.
 func mayHaveBeenWritten(reason string) bool {
-	return strings.Contains(reason, "unknown whether it was applied") || strings.Contains(reason, "look whether")
+	return strings.Contains(reason, "it is unknown whether") || strings.Contains(reason, "unknown whether it was applied") || strings.Contains(reason, "look whether")
 }
 
 // undoLies is everything in which the report of an undo differs from the truth.
