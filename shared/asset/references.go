@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
@@ -66,12 +67,18 @@ func ReferencesOf(definition []byte) References {
 			switch {
 			case rawjson.StringAt(property, "name") == "scriptName":
 				add(&r.Scripts, value)
-			case !known:
+			case !known && mayBeName(value):
 				add(&r.Called, value)
 			}
 		}
 	}
 	return r
+}
+
+// mayBeName tells whether a text can be the name of a job: one of at most 128 characters (Create Job page), in one line. A plan holds the references of all
+// jobs at once, and need not hold the SQL in them.
+func mayBeName(text string) bool {
+	return len(text) <= 128*utf8.UTFMax && !strings.ContainsAny(text, "\r\n")
 }
 
 // dependencies yields the names of the jobs of the same workspace in a dependJobs object. Those of other workspaces are not ours to order.

@@ -4,7 +4,8 @@
 // What it guarantees: GOOD means that every asset of the backup was created in an empty workspace, was read back equal to the backup in a second look, that
 // nothing else was there, and that the workspace was as empty afterwards as before. A drill writes into no workspace whose backups lie under the root, nor into
 // one that holds anything, and removes nothing that its own restore did not create. One that was cut off is continued under its id, or else the next one
-// finishes and removes it first. How every drill ended is on record.
+// finishes and removes it first. How every drill ended is on record. Files that resources point to are put only where the drill's replace.obsPath moves them; the
+// others are the ones that the workspace has which is backed up, and are left out.
 package drill
 
 import (
@@ -63,7 +64,8 @@ func Run(ctx context.Context, id string, spec Spec, opts Options) (*Record, erro
 	if !IsID(id) {
 		return nil, fmt.Errorf("drill: %q is no id", id)
 	}
-	d := &drill{opts: opts, records: opts.records(), calls: opts.calls(), target: opts.Restore.Workspace(spec.Workspace)}
+	opts.Restore.MappedFilesOnly = true // what the workspace that is backed up has is no business of a drill
+	d := &drill{opts: opts, records: opts.records(), calls: opts.calls(), target: restore.Discreet(opts.Restore.Workspace(spec.Workspace))}
 	d.record = d.fresh(id, spec)
 	err := d.underLease(ctx, func(ctx context.Context) error {
 		known, err := d.records.Load(ctx, id)
@@ -107,8 +109,9 @@ type drill struct {
 	records Records
 	record  *Record
 	target  restore.Workspace
-	calls   int64 // that were sent before this run began
-	earlier int64 // that earlier runs of this drill have sent
+	calls   int64  // that were sent before this run began
+	earlier int64  // that earlier runs of this drill have sent
+	leftOut string // what the comparison found to be left out; empty for nothing
 }
 
 // underLease runs fn while no other drill works in the workspace.
@@ -162,7 +165,7 @@ func (d *drill) run(ctx context.Context) error {
 		case err != nil:
 			return err
 		default:
-			r.Verdict = &Verdict{}
+			r.Verdict = &Verdict{Message: d.leftOut}
 		}
 		r.Step = StepCleanUp
 		if err := d.save(ctx); err != nil {
@@ -205,6 +208,9 @@ func (d *drill) conclude(after string) {
 	total := 0
 	for _, n := range r.Counts {
 		total += n
+	}
+	if r.Verdict.Message != "" {
+		after = r.Verdict.Message + "; " + after
 	}
 	r.Step = ""
 	d.finish(Good, fmt.Sprintf("%d assets restored in %s and equal to the backup, which was %s old; %s", total, span(r.RestoreMS), span(r.BackupAgeMS), after))

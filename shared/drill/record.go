@@ -65,8 +65,8 @@ type Record struct {
 
 // Verdict is what restore and comparison came to. It is on record before the cleaning up begins.
 type Verdict struct {
-	Step    Step   `json:"step,omitempty"` // that failed; empty for a good one
-	Message string `json:"message,omitempty"`
+	Step    Step   `json:"step,omitempty"`    // that failed; empty for a good one
+	Message string `json:"message,omitempty"` // why it failed; of a good one, what it left out
 }
 
 // Final tells whether the drill is over.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -186,7 +187,24 @@ func (d *drill) compare(ctx context.Context, restored *restore.Report) error {
 		return fail("%d differences: %s", len(faults), listed(faults))
 	}
 	r.Counts = counts
+	d.leftOut = filesLeftOut(plan)
 	return nil
+}
+
+// filesLeftOut says which files of resources a drill did not put back.
+func filesLeftOut(plan *restore.Report) string {
+	skipped := map[string]bool{}
+	for _, i := range plan.Items {
+		for _, f := range i.Files {
+			skipped[f.Location] = skipped[f.Location] || f.Action == restore.ActionSkip
+		}
+	}
+	maps.DeleteFunc(skipped, func(_ string, is bool) bool { return !is })
+	if len(skipped) == 0 {
+		return ""
+	}
+	locations := slices.Sorted(maps.Keys(skipped))
+	return fmt.Sprintf("%d files of resources were left out, because no replace.obsPath gives them a place of the drill's own: %s", len(locations), listed(locations))
 }
 
 func describe(i restore.Item) string {

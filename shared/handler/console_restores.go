@@ -32,14 +32,13 @@ func (c *console) restorations(ctx context.Context) ([]restoration, error) {
 	for i, id := range ids {
 		group.Go(func() error {
 			all[i] = restoration{id: id}
-			report, err := reports.Load(ctx, id)
+			report, err := reports.Head(ctx, id)
 			switch {
 			case errors.Is(err, restore.ErrNoReport): // the folder of leases, or a restore that was killed before its first report
 			case err != nil:
 				zerolog.Ctx(ctx).Error().Err(err).Str("restore", id).Msg("the report could not be read")
 				all[i].fault = err
 			default:
-				report.Items = nil // most of a report, and not shown here
 				all[i].report = report
 			}
 			return ctx.Err()

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/config"
 	"github.com/dataarts-backup/dataarts-backup/shared/drill"
@@ -226,7 +227,10 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 	if report, ok := answer.(*restore.Report); ok && report.Status == restore.Failed {
 		// A refusal for the sake of another restore with this id is not on record there: its report stays as it is.
 		stored, loadErr := r.locations().Reports().Load(ctx, report.ID)
-		if loadErr != nil || stored.Message != report.Message {
+		if loadErr != nil && !errors.Is(loadErr, restore.ErrNoReport) {
+			return answer, errors.Join(err, loadErr)
+		}
+		if loadErr != nil || stored.Message != report.Message && report.ID != id {
 			return r.refuseObject(ctx, id, nil, errors.New(report.Message))
 		}
 	}
@@ -341,14 +345,18 @@ func (r *restoring) queue(ctx context.Context, name string, req restore.Request)
 	}
 	body = append(body, '\n')
 	bucket, key := r.store.Bucket(r.config.Location.Bucket), r.config.Location.Root()+requestFolder+name+".json"
-	before, _, err := store.ReadAll(ctx, bucket, key, maxRequest)
-	switch {
-	case err == nil && !bytes.Equal(before, body):
-		return reply{}, &httpError{status: 409, code: codeConflict, message: fmt.Sprintf("restore %q was requested before, and otherwise: the same id is the same restore", name)}
-	case err != nil && !errors.Is(err, store.ErrNotExist):
-		return reply{}, fmt.Errorf("look for restore request %s: %w", name, err)
+	same, err := r.requested(ctx, name, key, body)
+	if err != nil {
+		return reply{}, err
 	}
-	if _, err := bucket.Put(ctx, key, body, store.Condition{}); err != nil {
+	// One that was asked for before is written again, so that its event comes again. One that was not is not written over another that came meanwhile.
+	_, err = bucket.Put(ctx, key, body, store.Condition{IfNoneMatch: !same})
+	if errors.Is(err, store.ErrPrecondition) {
+		if same, err = r.requested(ctx, name, key, body); err == nil && !same {
+			err = errors.New("it was there and is gone")
+		}
+	}
+	if err != nil {
 		return reply{}, fmt.Errorf("store the restore request: %w", err)
 	}
 	id := cmp.Or(req.Undo, req.ID)
@@ -358,6 +366,20 @@ func (r *restoring) queue(ctx context.Context, name string, req restore.Request)
 	}
 	answer.header.Set("Location", "/restores/"+id)
 	return answer, nil
+}
+
+// requested tells whether this very request is stored already. That another one has its name is an error.
+func (r *restoring) requested(ctx context.Context, name, key string, body []byte) (bool, error) {
+	before, _, err := store.ReadAll(ctx, r.store.Bucket(r.config.Location.Bucket), key, maxRequest)
+	switch {
+	case errors.Is(err, store.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look for restore request %s: %w", name, err)
+	case !bytes.Equal(before, body):
+		return false, &httpError{status: 409, code: codeConflict, message: fmt.Sprintf("restore %q was requested before, and otherwise: the same id is the same restore", name)}
+	}
+	return true, nil
 }
 
 // get tells how a restore stands. One whose request is stored but that has not begun is RUNNING with nothing done.
@@ -408,18 +430,27 @@ func (r *restoring) list(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	all := []*restore.Report{}
-	for _, id := range ids {
-		report, err := reports.Load(ctx, id)
-		if errors.Is(err, restore.ErrNoReport) {
-			continue // a folder of leases, or a restore that was killed before its first report
-		}
-		if err != nil {
-			return reply{}, err
-		}
-		report.Items = []restore.Item{}
-		all = append(all, report)
+	all := make([]*restore.Report, len(ids))
+	group, reading := errgroup.WithContext(ctx)
+	group.SetLimit(inspections)
+	for n, id := range ids {
+		group.Go(func() error {
+			report, err := reports.Head(reading, id)
+			if errors.Is(err, restore.ErrNoReport) {
+				return nil // a folder of leases, or a restore that was killed before its first report
+			}
+			if err != nil {
+				return err
+			}
+			report.Items = []restore.Item{}
+			all[n] = report
+			return nil
+		})
 	}
+	if err := group.Wait(); err != nil {
+		return reply{}, err
+	}
+	all = slices.DeleteFunc(all, func(report *restore.Report) bool { return report == nil })
 	slices.SortFunc(all, func(a, b *restore.Report) int { return b.StartedAt.Compare(a.StartedAt) })
 	return jsonReply(200, map[string]any{"restores": all})
 }

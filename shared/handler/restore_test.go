@@ -14,6 +14,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/infra/local/dataarts/sample"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/localtest"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/objectstore"
 	"github.com/dataarts-backup/dataarts-backup/shared/handler"
 	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
 )
@@ -120,6 +121,27 @@ func TestRestore_ByHTTPPlansAtOnceAndQueuesTheRest(t *testing.T) {
 	}
 	if left := len(f.Handle(localtest.Workspace).All(dataarts.Jobs)); left > 0 {
 		t.Errorf("%d jobs are left after the undo", left)
+	}
+}
+
+func TestRestore_ByHTTPStoresOneOfTwoRequestsThatTakeAnIDAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	f := newFunctions(t)
+	const first = `{"id":"mine","date":"latest","duplicateNamePolicy":"overwrite"}`
+	other := 0
+	f.Objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
+		if c.Operation == "PutObject" && strings.HasSuffix(c.Key, "restore-requests/mine.json") { // between the look and the write of the second one
+			f.Objects.Intercept(nil)
+			other, _, _ = f.http("POST", "/restores", first)
+		}
+		return nil
+	})
+	status, _, body := f.http("POST", "/restores", `{"id":"mine","date":"latest","duplicateNamePolicy":"skip"}`)
+	if other != 202 || status != 409 {
+		t.Errorf("answered %d and %d %s", other, status, body)
+	}
+	if status, _, body := f.http("POST", "/restores", first); status != 202 {
+		t.Errorf("the same again: %d %s", status, body)
 	}
 }
 

@@ -18,8 +18,9 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
 )
 
-// saveEvery is how often the report is written while a restore runs, so that its progress can be watched.
-const saveEvery = 2 * time.Second
+// keepWithin is how long an interrupted restore may take to put on record what it did. The platform leaves it 5 s, of which the lease takes some to be
+// given back.
+const keepWithin = 4 * time.Second
 
 // applying is a plan being carried out.
 type applying struct {
@@ -32,8 +33,12 @@ type applying struct {
 
 	check func(context.Context) error // whether the lease is still held
 
-	mu    sync.Mutex // guards the report
-	saved time.Time
+	mu       sync.Mutex    // guards the report and what follows
+	writing  chan struct{} // closed when report.json, which is being written, is; nil where it is not
+	saved    time.Time     // when it was written last
+	pauses   time.Duration // before it is written again
+	asked    int           // how often it was wanted at once
+	answered int           // how many of these it is on record for
 }
 
 // run saves what will be overwritten, writes what the plan says and leaves the outcome of every item in the report.
@@ -75,14 +80,12 @@ func (a *applying) run(ctx context.Context) error {
 
 // keep writes what was done on record before an interruption is reported, if there is still a way to.
 func (a *applying) keep(ctx context.Context, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepWithin)
 	defer cancel()
 	if a.check(ctx) != nil {
 		return err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return errors.Join(err, a.opts.Locations.Reports().Save(ctx, a.report))
+	return errors.Join(err, a.saveNow(ctx))
 }
 
 // write writes kind by kind, in restore order.
@@ -148,6 +151,9 @@ func (a *applying) layer(ctx context.Context, layer []graph.Group[string]) error
 	if err != nil {
 		return err
 	}
+	if err := a.refresh(ctx, steps); err != nil {
+		return err
+	}
 	return a.each(ctx, steps, func(ctx context.Context, s *step) error { return a.asset(ctx, s) })
 }
 
@@ -196,6 +202,9 @@ func (a *applying) asset(ctx context.Context, s *step) error {
 	definition, err := a.plan.definition(ctx, s)
 	if err != nil {
 		return err
+	}
+	if err := a.unmoved(ctx, s); err != nil {
+		return errors.Join(err, a.resume(ctx, s)) // the run that is continued may have stopped it
 	}
 	if err := a.pause(ctx, s); err != nil {
 		return errors.Join(err, a.resume(ctx, s))
@@ -353,6 +362,8 @@ func (a *applying) update(ctx context.Context, s *step, definition []byte) error
 	err := a.target.Update(ctx, s.asset.Ref(), s.id, a.withReview(s.item.Kind, definition, false))
 	if err == nil {
 		a.written(s)
+	} else {
+		a.sent(s)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -22,8 +23,9 @@ import (
 // manyReader holds many live assets against what its caller wants to know of them, with few calls: scripts and resources by their list rows, jobs by
 // exports.
 //
-// What comes in bulk may only settle what the caller hoped for. An asset of which it does not, and one of a class in which a sample's own call says more
-// than the bulk answer, is read by its own call, and that decides. So a wrong answer needs a lie about some assets that no sample shows.
+// What comes in bulk is believed as far as samples bear it out: where a sample's own call says more than the bulk answer, all of its class are read by their
+// own calls, and those decide. So a wrong answer needs a lie about some assets that no sample shows. What does not settle what the caller hoped for is read by
+// its own call as well, unless the caller believes it all the same.
 type manyReader struct {
 	target      Reader
 	concurrency int            // single calls at the same time
@@ -47,6 +49,8 @@ type manyVisit struct {
 	// settles tells whether a definition that came in bulk is all that there is to know of a step, as by step.equals. It changes nothing: whether its
 	// answer counts is known in the end only.
 	settles func(s *step, definition json.RawMessage) bool
+	// believes tells that a definition that came in bulk and settles nothing is given to single without a call of its own.
+	believes bool
 	// settled is called for steps for which that counts. Its error ends the reading.
 	settled func(ctx context.Context, s *step, row factory.Row) error
 	// single gets the definition by the asset's own call, or that call's error, factory.ErrNotFound where the asset is gone since it was listed. What
@@ -64,6 +68,8 @@ type manyReading struct {
 
 	mu       sync.Mutex
 	settled  []*liveStep // by what came in bulk
+	held     []*liveStep // not settled by it, and believed
+	size     int         // of the definitions that are held, in bytes
 	singular []*liveStep // to be read by themselves
 }
 
@@ -73,7 +79,12 @@ type liveStep struct {
 	row     factory.Row
 	classes []string // of the bulk definition
 	done    bool     // the visitor has been told
+
+	definition []byte // that came in bulk and is held
 }
+
+// heldInMemory bounds the bytes of definitions that are held. What is beyond is read by its own call, later.
+const heldInMemory = 32 << 20
 
 // read lists the kinds of the steps, environment variables aside, and calls for every step that is listed and wanted either settled or single, once.
 // Steps that are not live are not met at all.
@@ -141,14 +152,34 @@ func (r *manyReading) list(row factory.Row, many bool) {
 // came takes a definition that came in bulk.
 func (r *manyReading) came(one *liveStep, definition []byte) {
 	one.classes = bulk.Classes(one.item.Kind, definition)
-	if !r.trust.Believes(one.classes) || !r.visit.settles(one.step, definition) {
+	if !r.trust.Believes(one.classes) {
+		r.singly(one)
+		return
+	}
+	settles := r.visit.settles(one.step, definition)
+	if !settles && !r.hold(one, definition) {
 		r.singly(one)
 		return
 	}
 	r.trust.Offer(one, one.row.Ref, definition)
+	if settles {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.settled = append(r.settled, one)
+	}
+}
+
+// hold keeps a definition until it is known whether its class is believed. It returns false where that is not wanted or there is no room.
+func (r *manyReading) hold(one *liveStep, definition []byte) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.settled = append(r.settled, one)
+	if !r.visit.believes || r.size+len(definition) > heldInMemory {
+		return false
+	}
+	r.size += len(definition)
+	one.definition = bytes.Clone(definition)
+	r.held = append(r.held, one)
+	return true
 }
 
 func (r *manyReading) singly(one *liveStep) {
@@ -245,6 +276,15 @@ func (r *manyReading) finish(ctx context.Context) error {
 		case one.done:
 		case r.trust.Believes(one.classes):
 			group.Go(func() error { return r.visit.settled(ctx, one.step, one.row) })
+		default:
+			r.singular = append(r.singular, one)
+		}
+	}
+	for _, one := range r.held {
+		switch {
+		case one.done:
+		case r.trust.Believes(one.classes):
+			group.Go(func() error { return r.visit.single(ctx, one.step, one.row, one.definition, nil) })
 		default:
 			r.singular = append(r.singular, one)
 		}

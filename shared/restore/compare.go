@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 // compare holds the steps against the live workspace.
@@ -23,12 +27,19 @@ func (p *plan) compare(ctx context.Context) error {
 		}
 	}
 	p.liveJobs = map[string]bool{}
-	err := p.many().read(ctx, p.steps, manyVisit{row: p.meet, listed: p.counted, settles: (*step).equals, settled: p.unchanged, single: p.compareOne})
+	err := p.many().read(ctx, p.steps, manyVisit{row: p.meet, listed: p.counted, settles: (*step).equals, settled: p.unchanged, single: p.compareOne,
+		believes: !p.prior.running()})
 	return p.refuseUnknownWorkspace(err)
 }
 
 // meet notes a live asset, and tells whether its definition has to be compared: what the policy leaves alone, or refuses, need not be read.
 func (p *plan) meet(s *step, row factory.Row) bool {
+	if s != nil && row.Ref.Kind == asset.Jobs {
+		s.ranAt = ranAt(row.Raw)
+	}
+	if s != nil {
+		s.made = rowMade(row)
+	}
 	row.Raw = nil // valid during the call only
 	p.rows[row.Ref.Identity()] = row
 	if row.Ref.Kind == asset.Jobs {
@@ -51,21 +62,32 @@ func (p *plan) meet(s *step, row factory.Row) bool {
 
 // mayBeOurs tells whether the run that is continued may have created the asset.
 func (p *plan) mayBeOurs(s *step) bool {
-	before, continued := p.done[s.item.Ref().Identity()]
+	before, continued := p.before(s)
 	return continued && before.Action == ActionCreate
 }
 
 // counted notes what the service said about a listing.
 func (p *plan) counted(kind asset.Kind, listing factory.Listing) error {
 	p.listings[kind] = listing
-	if listing.Missing() > 0 && p.request.DuplicateNamePolicy == Fail {
-		return refuse("the workspace claims %d %s and lists %d, so it is unknown which exist", listing.Total, kind, listing.Unique)
+	if listing.Missing() == 0 || p.request.DuplicateNamePolicy != Fail {
+		return nil
 	}
-	return nil
+	err := refuse("the workspace claims %d %s and lists %d, so it is unknown which exist", listing.Total, kind, listing.Unique)
+	if p.prior.running() { // the next listing may tell, and what was begun goes on then
+		return fmt.Errorf("list %s: %s", kind, err.Error())
+	}
+	return err
 }
 
 // unchanged is for an asset that is as it should be.
 func (p *plan) unchanged(ctx context.Context, s *step, row factory.Row) error {
+	if p.dateless(s) {
+		definition, err := p.target.Get(ctx, s.asset.Ref(), row.ID)
+		if interrupted(ctx, err) {
+			return err
+		}
+		return p.compareOne(ctx, s, row, definition, err)
+	}
 	if seen, err := p.seen(ctx, s, p.look(ctx, s, row)); !seen {
 		return err
 	}
@@ -89,7 +111,7 @@ func (p *plan) seen(ctx context.Context, s *step, err error) (bool, error) {
 	}
 	// What cannot be looked at cannot be saved, so it is not overwritten; the others are restored all the same.
 	s.item.Action, s.item.Reason = ActionBlocked, "the live one cannot be read: "+err.Error()
-	before := p.done[s.item.Ref().Identity()]
+	before, _ := p.before(s)
 	if s.item.WasRunning = before.WasRunning; before.Written {
 		s.item.Reason += "; this restore has written it already"
 		if s.item.Kind == asset.Jobs {
@@ -108,6 +130,9 @@ func (p *plan) refuseUnknownWorkspace(err error) error {
 
 // compareOne decides what is to be done with an asset that exists, by the definition that its own call gave; err is that call's.
 func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row, current json.RawMessage, err error) error {
+	if made := madeAt(current); !made.IsZero() {
+		s.made = made
+	}
 	if err == nil {
 		err = p.look(ctx, s, row)
 	}
@@ -115,7 +140,7 @@ func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row, current
 		return err
 	}
 	kind, policy := s.item.Kind, p.request.DuplicateNamePolicy
-	before, continued := p.done[s.item.Ref().Identity()]
+	before, continued := p.before(s)
 	mayBeOurs := p.mayBeOurs(s)
 	desired, err := p.definition(ctx, s)
 	if err != nil {
@@ -155,8 +180,23 @@ func (p *plan) compareOne(ctx context.Context, s *step, row factory.Row, current
 			kind.Singular(), rawjson.StringAt(current, "type"), rawjson.StringAt(desired, "type"))
 	default:
 		s.item.Action, s.item.Changes = ActionOverwrite, p.describeChanges(kind, changes)
+		s.removes = removals(changes)
 	}
 	return nil
+}
+
+// removal is a value that an overwrite is to take away.
+type removal struct{ path, hash string }
+
+// removals are those among the changes. A service may add a field with nothing in it by itself, so that these are none.
+func removals(changes []rawjson.Change) map[removal]bool {
+	removes := map[removal]bool{}
+	for _, c := range changes {
+		if c.To == "" && hasMeaning(c.From) {
+			removes[removal{c.Path, vault.Hash([]byte(c.From))}] = true
+		}
+	}
+	return removes
 }
 
 // heldBy tells whether the live definition is what the run that is continued wrote. Of a write that the service is known to have taken nothing may be
@@ -174,11 +214,13 @@ func (i Item) heldBy(current, definition []byte) (bool, error) {
 	return err == nil && !left, err
 }
 
-// left tells whether a field is there still that the write was to remove: then it has changed nothing, or not enough.
+// left tells whether a field is there still that the write was to remove: then it has changed nothing, or not enough. Where not all fields are on record,
+// it may be any.
 func (i Item) left(current, definition []byte) (bool, error) {
 	more, err := asset.Changes(i.Kind, current, definition)
 	return err == nil && slices.ContainsFunc(more, func(c rawjson.Change) bool {
-		return hasMeaning(c.From) && slices.ContainsFunc(i.Changes, func(planned Change) bool { return planned.Field == c.Path })
+		planned := i.MoreChanges > 0 || slices.ContainsFunc(i.Changes, func(planned Change) bool { return planned.Field == c.Path })
+		return planned && hasMeaning(c.From)
 	}), err
 }
 
@@ -192,8 +234,21 @@ func (p *plan) look(ctx context.Context, s *step, row factory.Row) error {
 		return err
 	}
 	s.running, s.item.WasRunning = running, running
-	if before, ok := p.done[s.item.Ref().Identity()]; ok && (before.WasRunning || before.Action != ActionBlocked) {
+	if before, ok := p.before(s); ok && (before.WasRunning || before.Action != ActionBlocked) {
 		s.item.WasRunning = before.WasRunning // one that was blocked may not have been looked at, and has not been stopped
 	}
 	return nil
+}
+
+// ranAt is when the last instance of a listed job ended, in milliseconds in the row; zero where none did. The List Jobs page of version 1 has the first
+// spelling, that of version 2 the other.
+func ranAt(row []byte) time.Time {
+	for _, name := range []string{"lastInstanceEndTime", "last_instance_end_time"} {
+		if text, ok := rawjson.Path(row, name); ok {
+			if ms, err := strconv.ParseInt(strings.Trim(string(text), `"`), 10, 64); err == nil && ms > 0 {
+				return time.UnixMilli(ms).UTC()
+			}
+		}
+	}
+	return time.Time{}
 }

@@ -309,3 +309,28 @@ func TestRun_OverManyAssetsWritesOnlyWhatDiffersAndIsContinued(t *testing.T) {
 		t.Errorf("%v", n)
 	}
 }
+
+func TestPlan_OfManyChangedAssetsCostsNoCallForEach(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, crowd(400, 400, 0))
+	w := d.Handle(localtest.Workspace)
+	for _, kind := range []dataarts.Kind{dataarts.Jobs, dataarts.Scripts} {
+		for _, raw := range w.All(kind) {
+			if err := w.Put(kind, rawjson.Set(raw, "description", []byte(`"changed since"`))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	d.DataArts.ResetCalls()
+	report := d.plan(dryRun, d.Factory.Workspace(localtest.Workspace))
+	if report.Counts["overwrite"] != 800 {
+		t.Errorf("%v", report.Counts)
+	}
+	counts := d.DataArts.CallCounts()
+	if got, most := counts[dataarts.ShowJob]+counts[dataarts.ShowScript], 150; got > most {
+		t.Errorf("%d calls for single assets, want samples only, %d at most", got, most)
+	}
+	if diff := cmp.Diff(d.plan(dryRun, single{d.Factory.Workspace(localtest.Workspace)}).Items, report.Items); diff != "" {
+		t.Errorf("the plan by single reads is another one:\n%s", diff)
+	}
+}

@@ -63,7 +63,7 @@ func recipients(b *vault.Backup) string {
 func (p *plan) concealed() bool { return p.backup.Manifest.Encrypted() || p.keys.Encrypts() }
 
 // sealingLike returns options that save encrypted what is saved beside encrypted backups: to the recipients that are configured, else to theirs. A setting
-// that is not there must not lay bare what the backup itself keeps closed.
+// that is not there must not lay bare what the backup itself keeps closed. Nor must the service's words, so the target's errors come without them then.
 func (opts Options) sealingLike(backups ...*vault.Backup) (Options, error) {
 	var recipients []string
 	encrypted := false
@@ -71,6 +71,10 @@ func (opts Options) sealingLike(backups ...*vault.Backup) (Options, error) {
 		encrypted = encrypted || b.Manifest.Encrypted()
 		recipients = append(recipients, b.Manifest.Recipients...)
 	}
+	if !encrypted && !opts.Locations.Keys.Encrypts() {
+		return opts, nil
+	}
+	opts.Workspace = discreetly(opts.Workspace)
 	if !encrypted {
 		return opts, nil
 	}

@@ -68,7 +68,7 @@ func (a *applying) importing(ctx context.Context) error {
 	if err != nil || !ours {
 		return err
 	}
-	i := &importer{applying: a, members: map[asset.Ref]*step{}, began: map[asset.Ref]time.Time{}, log: zerolog.Ctx(ctx)}
+	i := &importer{applying: a, members: map[asset.Ref]*step{}, claims: map[asset.Ref]claim{}, ends: map[int]string{}, log: zerolog.Ctx(ctx)}
 	jobs := 0
 	a.importable(func(s *step, needs []asset.Ref) {
 		id := s.item.Ref().Identity()
@@ -149,14 +149,14 @@ func (a *applying) needs(s *step) []asset.Ref {
 }
 
 // liveNames lists the jobs and scripts of the workspace, right before the import: somebody may have created one since the plan. ours tells that there are
-// none but those that an earlier run of this restore was to create.
+// none but those that an earlier run of this restore was to create. A listing that contradicts itself does not tell that.
 func (a *applying) liveNames(ctx context.Context) (live map[asset.Ref]bool, ours bool, err error) {
 	live, ours = map[asset.Ref]bool{}, true
 	for _, kind := range []asset.Kind{asset.Jobs, asset.Scripts} {
-		_, err := a.target.List(ctx, kind, func(r factory.Row) error {
+		listing, err := a.target.List(ctx, kind, func(r factory.Row) error {
 			id := r.Ref.Identity()
 			live[id] = true
-			if before, known := a.plan.done[id]; !known || before.Action != ActionCreate {
+			if s := a.plan.byIdentity[id]; s == nil || !a.plan.mayBeOurs(s) {
 				ours = false
 			}
 			return nil
@@ -164,6 +164,7 @@ func (a *applying) liveNames(ctx context.Context) (live map[asset.Ref]bool, ours
 		if err != nil {
 			return nil, false, err
 		}
+		ours = ours && listing.Missing() == 0 && listing.Unreadable == 0
 	}
 	return live, ours, nil
 }
@@ -181,8 +182,9 @@ type importer struct {
 	log     *zerolog.Logger
 	assets  []bundle.Asset
 	members map[asset.Ref]*step
-	handed  []*step                 // in bundles that the service took, or may have taken
-	began   map[asset.Ref]time.Time // when the service began to import an asset, by its own clock
+	handed  []*step             // in bundles that the service took, or may have taken
+	claims  map[asset.Ref]claim // by identity, of what tasks told of
+	ends    map[int]string      // statuses of tasks, by the place of their imports in the report; see over
 	// differing are those that the service imported otherwise than they should be.
 	differing []*step
 }
@@ -259,17 +261,18 @@ func sameNames(found, packed []string) bool {
 // under way. An import whose answer was lost is asked for once more, because what is there already is skipped.
 func (i *importer) importOne(ctx context.Context, path string, z bundle.Zip) (factory.Task, error) {
 	i.say(fmt.Sprintf("importing %d jobs and scripts: bundle %d holds %d of them, and %d are imported", len(i.assets), z.Number, len(z.Assets), len(i.handed)))
-	if err := i.record(ctx, Import{Path: path}); err != nil {
+	if err := i.record(ctx, path, z); err != nil {
 		return factory.Task{}, err
 	}
 	if err := i.check(ctx); err != nil {
 		return factory.Task{}, err
 	}
 	// Without a targetStatus a create call leaves it to the service, and so does this: the Create Job and Importing a Job pages describe it in the same words.
-	asked := i.opts.Now()
+	asked, lost := i.opts.Now(), false
 	req := factory.ImportRequest{Path: path, Policy: factory.ImportSkip, TargetStatus: i.req.TargetStatus, Approvers: i.req.Approvers}
 	id, err := i.target.Import(ctx, req)
 	if errors.Is(err, factory.ErrUnknownOutcome) && ctx.Err() == nil {
+		lost = true
 		i.sent(z)
 		if err := i.opts.Sleep(ctx, importSettles); err != nil {
 			return factory.Task{}, err
@@ -279,19 +282,34 @@ func (i *importer) importOne(ctx context.Context, path string, z bundle.Zip) (fa
 	switch {
 	case err != nil && keysAreOver(ctx, err):
 		return factory.Task{}, err
+	case err != nil && lost: // the first one may be under way
+		i.ended(unknownStatus)
+		return factory.Task{}, i.slow(err, "an import whose answer was lost was refused when it was asked for again")
 	case err != nil:
 		i.ended(refusedStatus)
 		return factory.Task{}, i.slow(err, "an import was refused")
 	}
 	i.sent(z)
 	took := i.opts.Now().Sub(asked)
-	if err := i.recordTask(ctx, id); err != nil {
+	if err := i.recordTask(ctx, id, lost); err != nil {
 		return factory.Task{}, err
 	}
-	task, err := i.opts.waitFor(ctx, i.target, id, func(t factory.Task) error { return i.watch(ctx, t, z) })
-	if !task.Started.IsZero() { // what was asked for first, and not heard of, may have been imported
-		task.Started = task.Started.Add(-took)
+	// What was asked for first, and not heard of, may have been imported before this task began.
+	since := func(t factory.Task) time.Time {
+		switch {
+		case t.Started.IsZero() || i.another():
+			return time.Time{}
+		case lost:
+			return t.Started.Add(-took)
+		}
+		return t.Started
 	}
+	task, err := i.opts.waitFor(ctx, i.target, id, func(t factory.Task) error {
+		i.started(since(t))
+		return i.watch(ctx, t, z)
+	})
+	task.Started = since(task)
+	i.started(task.Started)
 	return task, err
 }
 
@@ -305,35 +323,57 @@ func (i *importer) sent(z bundle.Zip) {
 	}
 }
 
-func (i *importer) record(ctx context.Context, one Import) error {
+// record puts an import on record, and which assets it is of.
+func (i *importer) record(ctx context.Context, path string, z bundle.Zip) error {
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.report.Imports = append(i.report.Imports, one)
-	return i.saveNow(ctx)
-}
-
-func (i *importer) recordTask(ctx context.Context, id string) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.report.Imports[len(i.report.Imports)-1].TaskID = id
-	return i.saveNow(ctx)
-}
-
-// saveNow writes the report whenever it was written last. The caller holds the lock.
-func (a *applying) saveNow(ctx context.Context) error {
-	if err := a.opts.Locations.Reports().Save(ctx, a.report); err != nil {
-		return err
+	i.report.Imports = append(i.report.Imports, Import{Path: path})
+	for _, ref := range z.Assets {
+		i.report.Items[i.members[ref.Identity()].index].Import = len(i.report.Imports)
 	}
-	a.saved = a.opts.Now()
-	return nil
+	i.mu.Unlock()
+	return i.saveNow(ctx)
 }
 
-// ended notes how the last import ended.
+func (i *importer) recordTask(ctx context.Context, id string, repeated bool) error {
+	i.mu.Lock()
+	last := &i.report.Imports[len(i.report.Imports)-1]
+	last.TaskID, last.Repeated = id, repeated || i.another()
+	i.mu.Unlock()
+	return i.saveNow(ctx)
+}
+
+// started notes since when the last import may have created assets.
+func (i *importer) started(at time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.report.Imports[len(i.report.Imports)-1].StartedAt = at
+}
+
+// another tells whether an import before the last one may be under way: what that brings is this restore's, too. Only this importer changes the imports, one
+// at a time, so it needs no lock.
+func (i *importer) another() bool {
+	before := i.report.Imports[:len(i.report.Imports)-1]
+	return slices.ContainsFunc(before, func(one Import) bool { return one.Status == unknownStatus || one.Status == factory.TaskRunning })
+}
+
+// ended notes how the last import ended, where no task is to be asked about it again.
 func (i *importer) ended(status string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.report.Imports[len(i.report.Imports)-1].Status = status
 }
+
+// over notes how the imports ended that were read back. Until then a run that continues this one has to ask their tasks again.
+func (i *importer) over() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for n, status := range i.ends {
+		i.report.Imports[n].Status = status
+	}
+}
+
+// claim is what a task told of an asset.
+func (i *importer) claim(s *step) claim { return i.claims[s.item.Ref().Identity()] }
 
 // watch lets the report show how far an import is.
 func (i *importer) watch(ctx context.Context, t factory.Task, z bundle.Zip) error {
@@ -347,22 +387,21 @@ func (i *importer) watch(ctx context.Context, t factory.Task, z bundle.Zip) erro
 	return i.save(ctx)
 }
 
-// judge notes what a task says of the assets of its bundle. Only what is read back counts as created; that the service says so is enough to know, if
-// this run ends before it can read back, that an undo shall remove it.
+// judge notes what a task says of the assets of its bundle. Only what is read back counts as created: a task says of what it skips, too, that it was
+// imported.
 func (i *importer) judge(t factory.Task, z bundle.Zip) error {
-	i.ended(t.Status)
+	i.ends[len(i.report.Imports)-1] = t.Status
 	said := subtasksOf(t)
 	done := 0
 	for _, ref := range z.Assets {
-		s := i.members[ref.Identity()]
-		switch status, message := said.of(ref); status {
+		status, message := said.of(ref)
+		switch status {
 		case factory.TaskSuccessful:
 			done++
-			i.written(s)
 		case factory.TaskFailed:
-			s.imports.said = message
+			i.members[ref.Identity()].imports.said = message
 		}
-		i.began[ref.Identity()] = t.Started
+		i.claims[ref.Identity()] = claim{began: t.Started, done: status == factory.TaskSuccessful}
 	}
 	switch {
 	case !t.Over():

@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
-	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
 
 // This file reads back what was imported, which decides what has become of it.
@@ -24,7 +21,7 @@ func (i *importer) readBack(ctx context.Context) error {
 	left := slices.DeleteFunc(i.handed, func(s *step) bool { return i.outcome(s) != "" })
 	for _, wait := range []time.Duration{0, 2 * time.Second, 8 * time.Second} { // a service that shows writes late is given some time
 		if len(left) == 0 {
-			return nil
+			break
 		}
 		if err := i.opts.Sleep(ctx, wait); err != nil {
 			return err
@@ -33,27 +30,25 @@ func (i *importer) readBack(ctx context.Context) error {
 		var mu sync.Mutex
 		seen := map[*step]bool{}
 		err := i.plan.many().read(ctx, left, manyVisit{
-			row: func(s *step, _ factory.Row) bool {
+			row: func(s *step, row factory.Row) bool {
+				if s == nil {
+					return false
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				seen[s] = true
+				s.made = rowMade(row)
 				return true
 			},
 			settles: func(s *step, definition json.RawMessage) bool { return s.equals(definition) },
-			settled: func(ctx context.Context, s *step, row factory.Row) error { return i.created(ctx, s, row.LastModified) },
-			single: func(ctx context.Context, s *step, _ factory.Row, definition json.RawMessage, err error) error {
-				switch {
-				case errors.Is(err, factory.ErrNotFound): // the slow way looks again
-					i.unwritten(s)
-					return nil
-				case interrupted(ctx, err):
-					return err
-				case err != nil:
-					i.set(s, Errored, fmt.Sprintf("it was imported, and it is unknown whether it is as it should be, because it cannot be read back: %v", err))
-					return i.save(ctx)
+			settled: func(ctx context.Context, s *step, row factory.Row) error {
+				if s.made.IsZero() && !i.claim(s).began.IsZero() { // the list does not tell whose it is
+					definition, err := i.target.Get(ctx, s.asset.Ref(), row.ID)
+					return i.single(ctx, s, row, definition, err)
 				}
-				return i.look(ctx, s, definition)
+				return i.created(ctx, s, s.made)
 			},
+			single: i.single,
 		})
 		if err != nil {
 			return err
@@ -66,15 +61,37 @@ func (i *importer) readBack(ctx context.Context) error {
 	for _, s := range left { // whatever the task says, it is not there
 		i.unwritten(s)
 	}
-	return i.update(ctx)
+	if err := i.update(ctx); err != nil {
+		return err
+	}
+	i.over()
+	return nil
+}
+
+// single takes the definition of an imported asset by its own call, or that call's error.
+func (i *importer) single(ctx context.Context, s *step, _ factory.Row, definition json.RawMessage, err error) error {
+	switch {
+	case errors.Is(err, factory.ErrNotFound): // the slow way looks again
+		i.unwritten(s)
+		return nil
+	case interrupted(ctx, err):
+		return err
+	case err != nil:
+		if i.claim(s).proved(s.made) {
+			i.written(s)
+		}
+		i.set(s, Errored, fmt.Sprintf("it was imported, and it is unknown whether it is as it should be, because it cannot be read back: %v", err))
+		return i.save(ctx)
+	}
+	return i.look(ctx, s, definition)
 }
 
 // created gives an asset its outcome that was imported and reads back as it should. made is when the service says that it was created or changed last,
 // zero where it does not.
 func (i *importer) created(ctx context.Context, s *step, made time.Time) error {
-	if i.older(s, made) {
+	if i.claim(s).older(made) {
 		i.unwritten(s)
-		i.set(s, Unchanged, "somebody else created it meanwhile, as it is in the backup")
+		i.set(s, Unchanged, createdByOthers)
 		return i.save(ctx)
 	}
 	i.written(s)
@@ -108,14 +125,14 @@ func (i *importer) look(ctx context.Context, s *step, definition []byte) error {
 	lost, err := asset.Lost(s.item.Kind, want, definition)
 	made := madeAt(definition)
 	switch {
-	case made.IsZero() || i.began[s.item.Ref().Identity()].IsZero():
+	case made.IsZero() || i.claim(s).began.IsZero():
 		if err == nil && len(lost) == 0 {
 			return i.created(ctx, s, made)
 		}
 		i.leave(s, "it is there and is not what the backup holds, and the service does not tell whether this restore created it or somebody else meanwhile")
-	case !i.older(s, made) && err == nil && len(lost) == 0:
+	case !i.claim(s).older(made) && err == nil && len(lost) == 0:
 		return i.created(ctx, s, made)
-	case i.older(s, made):
+	case i.claim(s).older(made):
 		if changes, err := asset.Changes(s.item.Kind, want, definition); err == nil && len(changes) == 0 {
 			return i.created(ctx, s, made)
 		}
@@ -152,27 +169,6 @@ func (i *importer) update(ctx context.Context) error {
 		i.written(s)
 	}
 	return nil
-}
-
-// older tells whether an asset is older than its import, by the service's own clock.
-func (i *importer) older(s *step, made time.Time) bool {
-	began := i.began[s.item.Ref().Identity()]
-	return !made.IsZero() && !began.IsZero() && made.Before(began.Truncate(time.Second))
-}
-
-// madeAt is when a live asset was created, or else changed last, by the service's clock; zero where it does not say. The time is in milliseconds, a number
-// or, in Show Job's example, a string.
-func madeAt(definition []byte) time.Time {
-	for _, name := range []string{"createTime", "create_time", "modifyTime", "modify_time"} {
-		text, ok := rawjson.Path(definition, name)
-		if !ok {
-			continue
-		}
-		if ms, err := strconv.ParseInt(strings.Trim(string(text), `"`), 10, 64); err == nil && ms > 0 {
-			return time.UnixMilli(ms).UTC()
-		}
-	}
-	return time.Time{}
 }
 
 // unwritten takes back what a task said of an asset.

@@ -18,11 +18,16 @@ import (
 
 // This file is about imports that go on while nobody looks: a run that is over, for whatever reason, may have left one behind.
 
-// Import is one bundle that a restore handed to the service.
+// Import is one bundle that a restore handed to the service. The items that it held have its number, from 1.
 type Import struct {
 	Path   string `json:"path"`             // obs:// path; the object is deleted when the import is over
 	TaskID string `json:"taskId,omitempty"` // empty where the answer was lost, or is yet to come
-	Status string `json:"status,omitempty"` // of the task, once nobody waits for it any more; RUNNING where that took too long
+	// StartedAt is since when the service may have created what the bundle holds, by the service's own clock: what is older is somebody else's. It is
+	// left out where that is not known.
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	// Repeated tells that it was asked for again because an answer was lost: then the task may have begun after the service had created assets.
+	Repeated bool   `json:"repeated,omitempty"`
+	Status   string `json:"status,omitempty"` // of the task, once what it brought was read back; RUNNING where it took too long
 }
 
 // importFolder is where bundles lie below the restore's folder.
@@ -40,6 +45,8 @@ const (
 	importLimit = 20 * time.Minute
 	// importSettles is what an import whose answer was lost is given to get under way before anybody looks.
 	importSettles = 10 * time.Second
+	// importSilence is how long nothing may come of an import that cannot be watched until nobody waits for it any more.
+	importSilence = time.Minute
 )
 
 // waitFor waits until a task is over, and returns it as it was seen last: not over where that took too long or nothing moved any more. watch is told of
@@ -119,37 +126,116 @@ func (all said) of(ref asset.Ref) (status, message string) {
 	return "", ""
 }
 
-// awaitImports waits for the imports that a run left under way, notes in the report's items what their tasks say was created, and deletes the bundles.
-func (opts Options) awaitImports(ctx context.Context, target Importer, report *Report) error {
-	for n := range report.Imports {
-		one := &report.Imports[n]
-		switch {
-		case one.Status != "" && one.Status != factory.TaskRunning:
-			continue
-		case one.TaskID == "":
-			if err := opts.Sleep(ctx, importSettles); err != nil {
-				return err
-			}
-			one.Status = unknownStatus
-			continue
-		}
-		t, err := opts.waitFor(ctx, target, one.TaskID, func(factory.Task) error { return nil })
-		if err != nil {
-			return err
-		}
-		one.Status = t.Status
-		said := subtasksOf(t)
-		for j := range report.Items {
-			i := &report.Items[j]
-			if i.Action != ActionCreate || i.Outcome != "" || (i.Kind != asset.Jobs && i.Kind != asset.Scripts) {
-				continue
-			}
-			if status, _ := said.of(i.Ref()); status == factory.TaskSuccessful {
-				i.Written = true
-			}
+// awaited is what is known of imports that a run left behind.
+type awaited struct {
+	imports []Import            // with what became of them; the report is left as it is until what they brought is on record, too
+	claims  map[asset.Ref]claim // of what they held and the run had not read back, by identity
+	faults  []string            // of those that may bring assets yet
+}
+
+// importTarget is what it takes to wait for imports.
+type importTarget interface {
+	Importer
+	List(ctx context.Context, kind asset.Kind, fn func(factory.Row) error) (factory.Listing, error)
+}
+
+// awaitImports waits for the imports that a run left under way.
+func (opts Options) awaitImports(ctx context.Context, target importTarget, report *Report) (awaited, error) {
+	known := awaited{imports: slices.Clone(report.Imports), claims: map[asset.Ref]claim{}}
+	open := map[int][]asset.Ref{}
+	for _, i := range report.Items {
+		if i.Import > 0 && i.Outcome == "" && !i.Written {
+			open[i.Import] = append(open[i.Import], i.Ref())
 		}
 	}
-	return opts.deleteBundles(ctx, report.ID)
+	for n := range known.imports {
+		one := &known.imports[n]
+		t, fault, err := opts.awaitImport(ctx, target, one, open[n+1])
+		if err != nil {
+			return known, err
+		}
+		if fault != "" {
+			known.faults = append(known.faults, fault+": what it brings from now on is not removed")
+		}
+		said := subtasksOf(t)
+		for _, ref := range open[n+1] {
+			status, _ := said.of(ref)
+			known.claims[ref.Identity()] = claim{began: one.StartedAt, done: status == factory.TaskSuccessful}
+		}
+	}
+	return known, nil
+}
+
+// awaitImport waits for one import. open are the assets of its bundle of which nobody knows what became of them. fault says why the import may bring some
+// of them later.
+func (opts Options) awaitImport(ctx context.Context, target importTarget, one *Import, open []asset.Ref) (t factory.Task, fault string, err error) {
+	switch {
+	case !slices.Contains([]string{"", factory.TaskRunning, unknownStatus}, one.Status):
+		return t, "", nil
+	case one.Status == unknownStatus && len(open) == 0:
+		return t, "", nil
+	case one.TaskID == "":
+		one.Status = unknownStatus
+	default:
+		if t, err = opts.waitFor(ctx, target, one.TaskID, func(factory.Task) error { return nil }); err != nil {
+			return t, "", err
+		}
+		if one.Status = t.Status; one.StartedAt.IsZero() && !one.Repeated {
+			one.StartedAt = t.Started
+		}
+	}
+	switch one.Status {
+	case factory.TaskRunning:
+		return t, fmt.Sprintf("import task %s does not come to an end", one.TaskID), nil
+	case unknownStatus:
+		all, err := opts.arrival(ctx, target, open)
+		if err != nil || all {
+			return t, "", err
+		}
+		return t, "nobody can tell what has become of the import of " + one.Path, nil
+	}
+	return t, "", nil
+}
+
+// arrival waits for what an import may bring that cannot be watched, until all of it is there or nothing more comes.
+func (opts Options) arrival(ctx context.Context, target importTarget, open []asset.Ref) (all bool, err error) {
+	there := 0
+	for still := time.Duration(0); there < len(open) && still < importSilence; still += importSettles {
+		if err := opts.Sleep(ctx, importSettles); err != nil {
+			return false, err
+		}
+		live, err := rowsOf(ctx, target, open)
+		if err != nil {
+			return false, err
+		}
+		if len(live) > there {
+			there, still = len(live), 0
+		}
+	}
+	return there == len(open), nil
+}
+
+// rowsOf lists those of some jobs and scripts that are live, by identity, each with when it was made as far as the list tells.
+func rowsOf(ctx context.Context, target importTarget, refs []asset.Ref) (map[asset.Ref]time.Time, error) {
+	wanted, live := map[asset.Ref]bool{}, map[asset.Ref]time.Time{}
+	for _, ref := range refs {
+		wanted[ref.Identity()] = true
+	}
+	for _, kind := range []asset.Kind{asset.Scripts, asset.Jobs} {
+		if !slices.ContainsFunc(refs, func(ref asset.Ref) bool { return ref.Kind == kind }) {
+			continue
+		}
+		_, err := target.List(ctx, kind, func(row factory.Row) error {
+			if id := row.Ref.Identity(); wanted[id] {
+				live[id] = madeAt(row.Raw)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return live, nil
 }
 
 // deleteBundles deletes what lies in the bucket to be imported.
@@ -169,18 +255,9 @@ func (opts Options) deleteBundles(ctx context.Context, id string) error {
 	return nil
 }
 
-// imports waits, before anything is undone, for imports that would bring assets afterwards.
-func (u *undoing) imports(ctx context.Context) error {
-	if len(u.report.Imports) == 0 {
-		return nil
+// cleanBundles deletes them where nothing hangs on that it succeeds.
+func (opts Options) cleanBundles(ctx context.Context, id string) {
+	if err := opts.deleteBundles(ctx, id); err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Str("restore", id).Msg("import files were not deleted")
 	}
-	if err := u.opts.awaitImports(ctx, u.target, u.report); err != nil {
-		return err
-	}
-	for _, one := range u.report.Imports {
-		if one.Status == factory.TaskRunning {
-			u.fault("import task %s does not come to an end: what it brings from now on is not removed", one.TaskID)
-		}
-	}
-	return nil
 }

@@ -91,7 +91,7 @@ func (m *mapping) exact(field string, rules map[string]string, value string) str
 func (m *mapping) path(p string) string {
 	longest := ""
 	for from := range m.request.OBSPath {
-		if len(from) > len(longest) && strings.HasPrefix(p, from) {
+		if len(from) > len(longest) && strings.HasPrefix(p, from) && (strings.Count(from, "/") > 2 || p == from || p[len(from)] == '/') { // a bucket's name is whole
 			longest = from
 		}
 	}
@@ -99,7 +99,11 @@ func (m *mapping) path(p string) string {
 		return p
 	}
 	m.use(rule{"obsPath", longest})
-	return m.request.OBSPath[longest] + p[len(longest):]
+	to, rest := m.request.OBSPath[longest], p[len(longest):]
+	if strings.HasSuffix(longest, "/") && !strings.HasSuffix(to, "/") && rest != "" {
+		to += "/" // a folder's name stays one
+	}
+	return to + rest
 }
 
 func (m *mapping) use(r rule) {

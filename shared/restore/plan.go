@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
@@ -21,11 +22,13 @@ type planning struct {
 	backup      *vault.Backup
 	target      planned
 	concurrency int
-	prior       *Report // of a restore that is continued; else nil or of another state
+	prior       *Report             // of a restore that is continued; else nil or of another state
+	claims      map[asset.Ref]claim // of what the run that is continued may have imported
 	keys        vault.Keys
-	only        func(name string) bool     // narrows the environment variables down; nil: as selected
+	only        func(asset.Ref) bool       // narrows down what is selected, each environment variable by itself; nil: as selected
 	places      Locations                  // where backups lie, and through whose store the files of resources are reached
 	looseFile   func(location string) bool // which files are put back that belong to no asset; nil: none, only an undo does that
+	mappedOnly  bool                       // see Options.MappedFilesOnly
 }
 
 // planned is what a plan asks the live workspace.
@@ -68,18 +71,22 @@ type step struct {
 	index   int // among the steps, and of its item in the report
 	item    Item
 	asset   vault.Asset
-	desired string // hash of the definition to write
-	meaning string // hash of what that definition means; see meaning
-	live    string // hash of the live definition, empty where there is none or it was not looked at
-	id      string // the live asset's id
-	exists  bool   // in the live workspace
-	running bool   // the live job runs
-	turned  bool   // this run has started or stopped it last
+	desired string           // hash of the definition to write
+	meaning string           // hash of what that definition means; see meaning
+	live    string           // hash of the live definition, empty where there is none or it was not looked at
+	id      string           // the live asset's id
+	exists  bool             // in the live workspace
+	running bool             // the live job runs
+	ranAt   time.Time        // when the live job's last instance ended, as its list row tells; zero where it does not
+	turned  bool             // this run has started or stopped it last
+	removes map[removal]bool // what overwriting is to take away
+	saved   string           // hash of what the definition means that was saved before it is overwritten; see meaning
 	// doubtful tells that it was to be created and was there: an earlier run of this restore may have been the one, or somebody else.
 	doubtful bool
 	cut      bool // a job of a cycle: created without its dependencies so far
 	imports  imported
-	desires  []byte // an environment variable's own JSON
+	made     time.Time // when the live asset was made, as far as that is known and of interest
+	desires  []byte    // an environment variable's own JSON
 }
 
 // newPlan is a plan that knows nothing yet but the run that it continues.
@@ -234,41 +241,67 @@ func describeRef(i Item) string {
 
 // fingerprint is the plan's hash: it changes when the backup, the request's effect or what it meets in the workspace changes.
 func (p *plan) fingerprint() string {
+	return hashOf(func(line func(...string)) {
+		line("plan 1", p.backup.ManifestSHA256, p.backup.Manifest.Workspace.ID, p.request.Workspace, string(p.request.DuplicateNamePolicy),
+			p.request.schedules(), p.request.TargetStatus, strings.Join(p.request.Approvers, "\n"))
+		for _, s := range p.steps {
+			line(string(s.item.Kind), s.item.Directory, s.item.Name, string(s.item.Action), s.desired, s.live, fmt.Sprint(s.item.WasRunning))
+		}
+		p.fileLines(line)
+	})
+}
+
+// wants is the hash of what the plan is to write, whatever it meets in the workspace.
+func (p *plan) wants() string {
+	return hashOf(func(line func(...string)) {
+		line("wants 1", p.backup.ManifestSHA256)
+		for _, s := range p.steps {
+			line(string(s.item.Kind), s.item.Directory, s.item.Name, s.desired)
+		}
+	})
+}
+
+// hashOf is the hash of lines.
+func hashOf(write func(line func(parts ...string))) string {
 	h := sha256.New()
-	line := func(parts ...string) {
+	write(func(parts ...string) {
 		for _, s := range parts {
 			_, _ = fmt.Fprintf(h, "%d:%s,", len(s), s) // a hash takes everything
 		}
 		_, _ = io.WriteString(h, "\n")
-	}
-	line("plan 1", p.backup.ManifestSHA256, p.backup.Manifest.Workspace.ID, p.request.Workspace, string(p.request.DuplicateNamePolicy),
-		p.request.schedules(), p.request.TargetStatus, strings.Join(p.request.Approvers, "\n"))
-	for _, s := range p.steps {
-		line(string(s.item.Kind), s.item.Directory, s.item.Name, string(s.item.Action), s.desired, s.live, fmt.Sprint(s.item.WasRunning))
-	}
-	p.fileLines(line)
+	})
 	return hex.EncodeToString(h.Sum(nil))
 }
 
 // describe fills a report with the plan.
 func (p *plan) describe(r *Report) {
-	r.PlanHash = p.hash
+	r.PlanHash, r.WantsHash = p.hash, p.wants()
+	if p.prior.running() && p.prior.PlanHash != "" {
+		r.PlanHash = p.prior.PlanHash // of the plan that was made, and may have been approved, before anything was written
+	}
 	r.Problems = p.problems
 	r.Items = make([]Item, 0, len(p.steps))
 	for _, s := range p.steps {
 		item := s.item
-		if before, ok := p.done[item.Ref().Identity()]; ok {
+		item.keepChanges()
+		if p.theirs(s) && item.Action == ActionUnchanged {
+			item.Reason = createdByOthers
+		}
+		if before, ok := p.before(s); ok {
+			item.Import = before.Import
 			item.Written = item.Written || before.Written
+			item.Settled, item.Started = item.Kind == asset.Jobs && before.settled(), before.Started
+			item.Sent = before.Sent || before.Action == ActionOverwrite && before.Outcome == "" // its run may have ended while it was sent
 			switch {
 			case before.Action == ActionOverwrite && item.Action == ActionCreate: // deleted meanwhile: it is no creation of this restore
 				item.Action = ActionOverwrite
 			case before.Action == ActionCreate && before.Written: // whatever has become of it, this restore created it
 				item.Action = ActionCreate
 			case before.Action == ActionOverwrite && item.Action == ActionBlocked: // it may have been written all the same
-				item.Action, item.Changes = ActionOverwrite, before.Changes
+				item.Action, item.Changes, item.MoreChanges = ActionOverwrite, before.Changes, before.MoreChanges
 			}
 			if item.Action == ActionUnchanged && (before.Action == ActionCreate || before.Action == ActionOverwrite) {
-				item.Action, item.Changes = before.Action, before.Changes // the run that is continued has written it already
+				item.Action, item.Changes, item.MoreChanges = before.Action, before.Changes, before.MoreChanges // the run that is continued has written it already
 			}
 		}
 		r.Items = append(r.Items, item)

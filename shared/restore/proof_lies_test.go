@@ -31,7 +31,7 @@ func TestRun_BelievesNoAnswerThatNothingFollows(t *testing.T) {
 		kind  asset.Kind
 		want  string
 	}{
-		{dataarts.UpdateJob, asset.Jobs, "reads back as it was before: description is still there"},
+		{dataarts.UpdateJob, asset.Jobs, "reads back with what the backup is without: description is still there"},
 		{dataarts.StartJob, asset.Jobs, "does not run"},
 		{dataarts.StopJob, asset.Jobs, ""}, // it goes on running, as it shall in the end
 		{dataarts.CreateFactoryEnv, asset.Env, "reads back as it was"},

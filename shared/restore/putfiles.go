@@ -39,8 +39,11 @@ func (a *applying) files(ctx context.Context) error {
 				switch {
 				case interrupted(putting, err):
 					return fmt.Errorf("put back %s: %w", f.location, err)
-				case err != nil:
+				case errors.Is(err, errThereAlready):
 					f.written = store.Info{}
+					a.settleFile(f, Unchanged, err.Error())
+				case err != nil:
+					f.written, f.doubtful = store.Info{}, f.doubtful || a.mayBePut(putting, f)
 					a.settleFile(f, Errored, err.Error())
 				case f.action == ActionCreate:
 					a.settleFile(f, Created, "")
@@ -65,13 +68,22 @@ func (a *applying) putFile(ctx context.Context, f *resourceFile) (store.Info, er
 	switch {
 	case err != nil && !errors.Is(err, store.ErrNotExist):
 		return store.Info{}, err
-	case there && (!f.there || now.ETag != f.live.ETag || now.Size != f.live.Size || !now.LastModified.Equal(f.live.LastModified)):
+	case there && (!f.there || !f.asFound(now)):
 		if same, err := a.plan.backup.IsFile(ctx, f.copy, f.at, now); err == nil && same {
-			return now, nil
+			if a.plan.fileBefore(f).Action != "" {
+				return now, nil // the run that is continued had sent it
+			}
+			return store.Info{}, errThereAlready
 		}
 		return store.Info{}, errors.New("somebody has put another file there since the plan was made")
 	}
+	f.sent = true
 	info, err := a.plan.backup.PutFile(ctx, f.copy, f.at)
+	if err == nil && info.LastModified.IsZero() {
+		if is, lookErr := bucket.Stat(ctx, f.at.Key); lookErr == nil && is.ETag == info.ETag { // else it is known by its bytes alone
+			info.LastModified = is.LastModified
+		}
+	}
 	if errors.Is(err, store.ErrDamaged) && !there {
 		// A damaged file is worse than none, and what is there is this restore's own.
 		if gone := bucket.Delete(ctx, f.at.Key); gone != nil {
@@ -79,6 +91,26 @@ func (a *applying) putFile(ctx context.Context, f *resourceFile) (store.Info, er
 		}
 	}
 	return info, err
+}
+
+// errThereAlready says that a file needs not be written: it is somebody else's, and the same.
+var errThereAlready = errors.New("somebody else has put the same file there since the plan was made")
+
+// mayBePut tells whether a file whose write has failed may have been written all the same.
+func (a *applying) mayBePut(ctx context.Context, f *resourceFile) bool {
+	if !f.sent {
+		return false
+	}
+	now, err := a.opts.Locations.Store.Bucket(f.at.Bucket).Stat(ctx, f.at.Key)
+	if errors.Is(err, store.ErrNotExist) {
+		return f.there
+	}
+	return err != nil || !f.there || !f.asFound(now)
+}
+
+// asFound tells whether what lies in the file's place is what the plan found there.
+func (f *resourceFile) asFound(now store.Info) bool {
+	return now.ETag == f.live.ETag && now.Size == f.live.Size && now.LastModified.Equal(f.live.LastModified)
 }
 
 // settleFile notes what became of a file with all resources that want it. One that is missing fails them: their definition is not written.
@@ -170,94 +202,4 @@ func (opts Options) saveFile(ctx context.Context, w *vault.Writer, folders []*va
 		return nil, err
 	}
 	return &kept, nil
-}
-
-// createdFiles lists the files that the restore put where none was, or was about to, each once.
-func (u *undoing) createdFiles() []FileItem {
-	var created []FileItem
-	known := map[string]bool{}
-	for _, i := range u.report.Items {
-		for _, f := range i.Files {
-			if f.Action == ActionCreate && !known[f.Location] {
-				known[f.Location] = true
-				created = append(created, f)
-			}
-		}
-	}
-	return created
-}
-
-// savedFiles are the files that the undo is about to overwrite or to remove.
-func (u *undoing) savedFiles(before []*vault.Backup) []live {
-	var all []live
-	known := map[string]bool{}
-	add := func(location string) {
-		if !known[location] {
-			known[location] = true
-			all = append(all, live{file: location})
-		}
-	}
-	for _, b := range before {
-		for _, f := range b.Manifest.Files {
-			add(f.Location)
-		}
-	}
-	for _, f := range u.createdFiles() {
-		if f.ETag != "" {
-			add(f.Location)
-		}
-	}
-	return all
-}
-
-// removeFiles removes the files that the restore created and that are still as it wrote them. What somebody has put there since is named and left.
-func (u *undoing) removeFiles(ctx context.Context) (int, error) {
-	removed := 0
-	for _, f := range u.createdFiles() {
-		if u.leftFiles[f.Location] {
-			continue
-		}
-		bucket, key, _ := asset.ParseOBSPath(f.Location)
-		in := u.opts.Locations.Store.Bucket(bucket)
-		now, err := in.Stat(ctx, key)
-		switch {
-		case errors.Is(err, store.ErrNotExist):
-			continue
-		case err != nil:
-		case u.opts.Locations.owns(store.Location{Bucket: bucket, Key: key}): // no restore has put it there
-			u.fault("file %s lies among the backups; it was left alone", f.Location)
-			continue
-		case f.ETag == "":
-			u.fault("file %s is there, and it is unknown whether the restore put it there; it was left alone", f.Location)
-			continue
-		case now.ETag != f.ETag || now.Size != f.Size:
-			u.fault("file %s is not as the restore put it there; it was left alone", f.Location)
-			continue
-		default:
-			err = in.Delete(ctx, key)
-		}
-		if interrupted(ctx, err) {
-			return removed, err
-		}
-		if err != nil {
-			u.fault("file %s was not removed: %v", f.Location, err)
-			continue
-		}
-		removed++
-	}
-	return removed, nil
-}
-
-// putBackFiles counts the files that an undo has put back, and names those it has not.
-func (u *undoing) putBackFiles(p *plan) int {
-	back := 0
-	for _, f := range p.files {
-		switch f.outcome {
-		case Errored, Blocked:
-			u.fault("file %s was not put back: %s", f.location, f.reason)
-		case Created, Overwritten:
-			back++
-		}
-	}
-	return back
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 // readBack reads a written asset and compares. A service that shows writes late is given some time.
@@ -31,7 +32,7 @@ func (a *applying) readBack(ctx context.Context, s *step, definition []byte) err
 			return fmt.Errorf("read %s back: %w", ref, err)
 		}
 		if len(lost) == 0 {
-			if last, err = s.untouched(definition, current); err != nil || last == nil {
+			if last, err = s.left(definition, current); err != nil || last == nil {
 				return err
 			}
 			continue
@@ -46,19 +47,19 @@ func (a *applying) readBack(ctx context.Context, s *step, definition []byte) err
 	return last
 }
 
-// untouched says which field an update that was to remove it has left, if that update has changed nothing at all; nil if it is done. What a service may
-// add by itself to whatever it is given, a field with nothing in it, tells nothing.
-func (s *step) untouched(definition, current []byte) (left, err error) {
-	if s.item.Action != ActionOverwrite || s.live == "" || meaning(s.item.Kind, current) != s.live {
+// left says which value an overwrite was to take away that is still there; nil if there is none. What else a service has added by itself to what it was
+// given, its defaults, tells nothing.
+func (s *step) left(definition, current []byte) (left, err error) {
+	if len(s.removes) == 0 {
 		return nil, nil
 	}
-	changes, err := asset.Changes(s.item.Kind, current, definition)
+	more, err := asset.Changes(s.item.Kind, current, definition)
 	if err != nil {
 		return nil, fmt.Errorf("read %s back: %w", s.asset.Ref(), err)
 	}
-	for _, c := range changes {
-		if hasMeaning(c.From) {
-			return fmt.Errorf("%s was written, but reads back as it was before: %s is still there", s.asset.Ref(), c.Path), nil
+	for _, c := range more {
+		if s.removes[removal{c.Path, vault.Hash([]byte(c.From))}] {
+			return fmt.Errorf("%s was written, but reads back with what the backup is without: %s is still there", s.asset.Ref(), c.Path), nil
 		}
 	}
 	return nil, nil

@@ -60,7 +60,7 @@ type Report struct {
 	Backup              string         `json:"backup"`    // obs:// path of the folder
 	Workspace           string         `json:"workspace"` // target
 	DuplicateNamePolicy Policy         `json:"duplicateNamePolicy,omitempty"`
-	PlanHash            string         `json:"planHash,omitempty"`
+	PlanHash            string         `json:"planHash,omitempty"` // of the plan that it began with
 	StartedAt           time.Time      `json:"startedAt"`
 	FinishedAt          *time.Time     `json:"finishedAt,omitempty"`
 	Progress            Progress       `json:"progress"`
@@ -69,15 +69,21 @@ type Report struct {
 	// Problems are what was found before the first write and needs somebody's attention, though it keeps no asset from being written. What keeps one is
 	// in its item's reason.
 	Problems []Problem `json:"problems,omitempty"`
+	// WantsHash is the hash of all that the restore was to write when it began: it hangs on the backup, its backup.json and the request, and not on the
+	// workspace. A run that continues the restore has to want the same.
+	WantsHash string `json:"wantsHash,omitempty"`
 	// Calls counts the requests to DataArts of all runs of this restore, as far as they are on record.
 	Calls int64 `json:"calls,omitempty"`
 	// Exports are the files of an export, in the order in which they are to be imported.
 	Exports []Export `json:"exports,omitempty"`
-	Items   []Item   `json:"items"`
+	// Undo is set while the restore is being undone, or where that was interrupted.
+	Undo  *UndoState `json:"undo,omitempty"`
+	Items []Item     `json:"items"`
 	// Imports are the bundles that the service was asked to import, in this order.
 	Imports []Import `json:"imports,omitempty"`
 
 	calls func() int64 // what Calls is now; nil where nobody counts
+	etag  string       // of the object that it was read from; empty where it was not
 }
 
 // Problem is something about an asset, or about the target workspace where kind and name are empty.
@@ -102,12 +108,24 @@ type Item struct {
 	Outcome   Outcome    `json:"outcome,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
 	Changes   []Change   `json:"changes,omitempty"`
+	// MoreChanges counts the fields that differ besides those in Changes: of an asset that differs all over, the first ones are told.
+	MoreChanges int `json:"moreChanges,omitempty"`
 	// Files are those that a resource points to and the backup has copies of, where something is to be done or said about them.
 	Files []FileItem `json:"files,omitempty"`
-	// WasRunning tells of a job that it ran when the restore began.
+	// Import is the number of the bundle, from 1, with which the asset was to be imported last.
+	Import int `json:"import,omitempty"`
+	// WasRunning tells of a job that it ran when the restore began or, where somebody started or stopped it after that, right before it was written.
 	WasRunning bool `json:"wasRunning,omitempty"`
+	// Settled tells of a job that an earlier run of this restore was done with, so that whether it runs has been somebody else's will since.
+	Settled bool `json:"settled,omitempty"`
+	// Started tells of a job that runs once that this restore has started it, or was about to.
+	Started bool `json:"started,omitempty"`
 	// Written tells that the service took a write, even if the outcome is failed.
 	Written bool `json:"written,omitempty"`
+	// Sent tells that an overwriting write may have been sent without an answer that it was taken.
+	Sent bool `json:"sent,omitempty"`
+	// Undone tells that an undo has taken it back: it is none of this restore's any more, whoever asks for the undo again.
+	Undone bool `json:"undone,omitempty"`
 }
 
 // Change is one field that differs between the live asset and what is restored. Of a script's text, and of one with several lines in a job's node, To tells how
@@ -128,6 +146,17 @@ type FileItem struct {
 	Reason   string  `json:"reason,omitempty"`
 	Size     int64   `json:"size,omitempty"` // of what the restore has put there, in bytes
 	ETag     string  `json:"etag,omitempty"` // and its ETag: an undo removes nothing else
+	// LastModified is when the store says that it was put there, where it says so.
+	LastModified time.Time `json:"lastModified,omitzero"`
+	Written      bool      `json:"written,omitempty"` // it may have been put there, even if the outcome is failed
+	Undone       bool      `json:"undone,omitempty"`  // an undo has taken it back
+}
+
+// keepChanges leaves of the changes those that a report shows.
+func (i *Item) keepChanges() {
+	if more := len(i.Changes) - mostChanges; more > 0 {
+		i.Changes, i.MoreChanges = slices.Clip(i.Changes[:mostChanges]), i.MoreChanges+more
+	}
 }
 
 // Ref names the item's asset.
@@ -171,45 +200,11 @@ func (r *Report) Succeeded() bool {
 
 // final tells whether the restore was carried out and is over. A refused one never began: what was wrong may be put right, and the same request sent again.
 func (r *Report) final() bool {
-	return slices.Contains([]Status{Complete, Partial, Undone}, r.Status)
+	return slices.Contains([]Status{Complete, Partial, Undone}, r.Status) || r.Undo != nil
 }
 
 // running tells whether the restore was begun and is not over. A nil report is of no restore.
-func (r *Report) running() bool { return r != nil && r.Status == Running }
-
-// Within returns the report as an answer of limited size carries it: with so many items at most, those that need attention first among them. The
-// message says what is left out; report.json has all.
-func (r *Report) Within(items int) *Report {
-	changes := 0
-	for _, i := range r.Items {
-		changes += len(i.Changes)
-	}
-	if len(r.Items) <= items && changes <= 2*items {
-		return r
-	}
-	short := *r
-	short.Items = slices.Clone(r.Items)
-	slices.SortStableFunc(short.Items, func(a, b Item) int { return a.rank() - b.rank() })
-	short.Items = short.Items[:min(items, len(short.Items))]
-	for i := range short.Items {
-		short.Items[i].Changes = nil
-	}
-	short.Message += fmt.Sprintf("; %d of %d items are shown, without their changes: restores/%s/report.json has all", len(short.Items), len(r.Items), r.ID)
-	return &short
-}
-
-// rank orders items by how much they need attention.
-func (i Item) rank() int {
-	switch {
-	case i.Outcome == Errored || i.Outcome == Blocked || i.Action == ActionBlocked:
-		return 0
-	case slices.ContainsFunc(i.Files, func(f FileItem) bool { return f.Action == ActionBlocked }):
-		return 0
-	case i.Action == ActionCreate || i.Action == ActionOverwrite || len(i.Files) > 0:
-		return 1
-	}
-	return 2
-}
+func (r *Report) running() bool { return r != nil && r.Status == Running && r.Undo == nil }
 
 // StandsForAnother tells whether the id of the report's restore is taken by another request than this one.
 func (r *Report) StandsForAnother(req Request) bool {
@@ -251,21 +246,48 @@ func (s Reports) folder(id, name string) string { return s.Root + "restores/" + 
 
 // Load reads a report. Errors: [ErrNoReport].
 func (s Reports) Load(ctx context.Context, id string) (*Report, error) {
-	if !validID(id) {
-		return nil, fmt.Errorf("restore %q: %w", id, ErrNoReport)
-	}
-	data, _, err := store.ReadAll(ctx, s.Store, s.key(id), maxReport)
-	if errors.Is(err, store.ErrNotExist) {
-		return nil, fmt.Errorf("restore %q: %w", id, ErrNoReport)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the report of restore %q: %w", id, err)
-	}
 	var r Report
-	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("read the report of restore %q: %w", id, err)
+	info, err := s.read(ctx, id, &r)
+	if err != nil {
+		return nil, err
+	}
+	r.etag = info.ETag
+	return &r, nil
+}
+
+// Head reads a report without its items, which are most of it. Errors: [ErrNoReport].
+func (s Reports) Head(ctx context.Context, id string) (*Report, error) {
+	var r Report
+	if _, err := s.read(ctx, id, &struct {
+		*Report
+		Items passedOver `json:"items"`
+	}{Report: &r}); err != nil {
+		return nil, err
 	}
 	return &r, nil
+}
+
+// passedOver is JSON that nobody needs.
+type passedOver struct{}
+
+func (*passedOver) UnmarshalJSON([]byte) error { return nil }
+
+// read decodes a report into v.
+func (s Reports) read(ctx context.Context, id string, v any) (store.Info, error) {
+	if !validID(id) {
+		return store.Info{}, fmt.Errorf("restore %q: %w", id, ErrNoReport)
+	}
+	data, info, err := store.ReadAll(ctx, s.Store, s.key(id), maxReport)
+	if errors.Is(err, store.ErrNotExist) {
+		return info, fmt.Errorf("restore %q: %w", id, ErrNoReport)
+	}
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		return info, fmt.Errorf("read the report of restore %q: %w", id, err)
+	}
+	return info, nil
 }
 
 // prior reads the report of a restore that may have been begun before; nil where there is none.
@@ -284,18 +306,43 @@ func (s Reports) Save(ctx context.Context, r *Report) error {
 
 // save writes a report under a condition. Errors: store.ErrPrecondition.
 func (s Reports) save(ctx context.Context, r *Report, cond store.Condition) error {
+	data, err := r.encode()
+	if err != nil {
+		return err
+	}
+	return s.put(ctx, r.ID, data, cond)
+}
+
+// saveInstead writes a report in the place of the one that was read before, nil where there was none. Errors: store.ErrPrecondition if there is another
+// one by now.
+func (s Reports) saveInstead(ctx context.Context, r, before *Report) error {
+	if before == nil {
+		return s.save(ctx, r, store.Condition{IfNoneMatch: true})
+	}
+	return s.save(ctx, r, store.Condition{IfMatch: before.etag})
+}
+
+func (s Reports) put(ctx context.Context, id string, data []byte, cond store.Condition) error {
+	if _, err := s.Store.Put(ctx, s.key(id), data, cond); err != nil {
+		return fmt.Errorf("write the report of restore %q: %w", id, err)
+	}
+	return nil
+}
+
+// encode is the text of report.json. One that could not be read again is an error.
+func (r *Report) encode() ([]byte, error) {
 	r.count()
 	var data bytes.Buffer
 	text := json.NewEncoder(&data)
 	text.SetIndent("", "  ")
 	text.SetEscapeHTML(false) // people read diffs of SQL in it
 	if err := text.Encode(r); err != nil {
-		return fmt.Errorf("write the report of restore %q: %w", r.ID, err)
+		return nil, fmt.Errorf("write the report of restore %q: %w", r.ID, err)
 	}
-	if _, err := s.Store.Put(ctx, s.key(r.ID), data.Bytes(), cond); err != nil {
-		return fmt.Errorf("write the report of restore %q: %w", r.ID, err)
+	if data.Len() > maxReport {
+		return nil, fmt.Errorf("write the report of restore %q: it has %d bytes, and at most %d can be read again: select fewer assets", r.ID, data.Len(), maxReport)
 	}
-	return nil
+	return data.Bytes(), nil
 }
 
 // IDs lists the ids of all restores, in ascending order.

@@ -34,6 +34,9 @@ type resourceFile struct {
 	outcome Outcome
 	written store.Info // what this restore has put there, in this run or the one that is continued
 	unsaved error      // why what is there could not be saved, so that it is not overwritten
+	sent    bool       // this run has begun to write it
+
+	doubtful bool // it is unknown whether a write that failed has put it there
 }
 
 // fileLooks is how many files are looked at at the same time.
@@ -78,7 +81,7 @@ func (p *plan) keepFiles() {
 	for _, s := range p.steps {
 		for _, before := range p.done[s.item.Ref().Identity()].Files {
 			known := slices.ContainsFunc(s.item.Files, func(f FileItem) bool { return f.Location == before.Location })
-			if before.ETag != "" && !known {
+			if before.mayBeWritten() && !known {
 				s.item.Files = append(s.item.Files, before)
 			}
 		}
@@ -201,6 +204,7 @@ func (d *deciding) file(ctx context.Context, f *resourceFile) error {
 		return err
 	}
 	p, before := d.plan, d.plan.fileBefore(f)
+	f.doubtful = before.mayBeWritten()
 	loose := len(f.users) == 0 && p.looseFile != nil
 	switch {
 	case len(f.users) == 0 && !loose:
@@ -212,8 +216,13 @@ func (d *deciding) file(ctx context.Context, f *resourceFile) error {
 		f.action, f.reason = ActionBlocked, "whether it is as in the backup cannot be seen: "+f.fault.Error()
 	case f.same && before.Action != "": // the run that is continued has put it there
 		f.action, f.written = before.Action, f.live
+		if before.ETag != "" {
+			f.written.LastModified = before.LastModified
+		}
 		f.outcome = map[Action]Outcome{ActionCreate: Created, ActionOverwrite: Overwritten}[before.Action]
 	case f.same:
+	case p.mappedOnly && !f.mapped && !loose:
+		f.action, f.reason = ActionSkip, "its place is that of the workspace that was backed up: map it to one of its own with replace.obsPath"
 	case f.there && p.request.DuplicateNamePolicy != Overwrite:
 		f.action, f.reason = ActionSkip, fmt.Sprintf("a different file is there, and duplicateNamePolicy is %s", p.request.DuplicateNamePolicy)
 	case f.there && !f.mapped && p.intoAnother():
@@ -337,7 +346,8 @@ func (p *plan) tellOfFile(f *resourceFile) {
 
 // item is the file as reports show it.
 func (f *resourceFile) item() FileItem {
-	return FileItem{Location: f.location, Action: f.action, Outcome: f.outcome, Reason: f.reason, Size: f.written.Size, ETag: f.written.ETag}
+	return FileItem{Location: f.location, Action: f.action, Outcome: f.outcome, Reason: f.reason, Size: f.written.Size, ETag: f.written.ETag,
+		LastModified: f.written.LastModified, Written: f.doubtful}
 }
 
 // filesMessage is what is to be done with files in a few words; "" where that is nothing.

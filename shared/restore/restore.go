@@ -19,6 +19,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/lease"
+	"github.com/dataarts-backup/dataarts-backup/shared/store"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
@@ -78,7 +79,9 @@ type Options struct {
 	Now         func() time.Time          // default time.Now
 	Sleep       func(ctx context.Context, d time.Duration) error
 	Lease       lease.Options // how restores into one workspace keep apart
-	Calls       func() int64  // how many requests to DataArts were sent so far, for the report; nil where nobody counts
+	// MappedFilesOnly puts files of resources back only where replace.obsPath moves them, and never where the workspace has them that was backed up.
+	MappedFilesOnly bool
+	Calls           func() int64 // how many requests to DataArts were sent so far, for the report; nil where nobody counts
 	// ImportThreshold is from how many jobs on a restore creates jobs and scripts by imports, where that is safe; DefaultImportThreshold if zero, never if
 	// negative. ImportLimit is the most bytes of one import file, bundle.DefaultLimit if zero.
 	ImportThreshold, ImportLimit int
@@ -169,6 +172,7 @@ func (opts Options) record(ctx context.Context, report *Report, refusal *Refusal
 	case !stored.running():
 		return opts.refused(ctx, report, nil, refusal)
 	}
+	opts.Workspace = discreetly(opts.Workspace) // it is not known whether the backup is encrypted
 	return underLease(ctx, opts, stored.Workspace, func(ctx context.Context, _ func(context.Context) error) error {
 		now, err := reports.prior(ctx, report.ID)
 		if err != nil {
@@ -182,7 +186,7 @@ func (opts Options) record(ctx context.Context, report *Report, refusal *Refusal
 }
 
 // refused turns the report into that of a refusal and writes it. A restore that has begun keeps what it did on record, and starts the jobs again that it
-// had stopped.
+// had stopped. The report of a restore that has begun under this id since begun was read, nil where there was none, stays.
 func (opts Options) refused(ctx context.Context, r, begun *Report, refusal *Refusal) error {
 	finished := opts.Now().UTC()
 	r.Status, r.Message, r.FinishedAt = Failed, refusal.Error(), &finished
@@ -194,8 +198,34 @@ func (opts Options) refused(ctx context.Context, r, begun *Report, refusal *Refu
 		if err := opts.restartStopped(ctx, r); err != nil {
 			return err
 		}
+		opts.cleanBundles(ctx, r.ID)
 	}
-	return opts.Locations.Reports().Save(ctx, r)
+	if begun.running() {
+		return opts.Locations.Reports().Save(ctx, r)
+	}
+	err := opts.Locations.Reports().saveInstead(ctx, r, begun)
+	if errors.Is(err, store.ErrPrecondition) {
+		return nil
+	}
+	return err
+}
+
+// otherwise refuses to go on with something else than the restore began with. It can be continued still, and undone: what it did stays on record, and why
+// it does not go on is added, because nobody may read this answer.
+func (opts Options) otherwise(ctx context.Context, r, begun *Report, check func(context.Context) error) error {
+	begun.Message = "it was begun and does not go on: what it is to write is no longer what it began with, because backup.json, or the backup, has changed since; " +
+		"put that back as it was and send the request again, or undo the restore"
+	if err := check(ctx); err != nil {
+		return err
+	}
+	if err := opts.Locations.Reports().Save(ctx, begun); err != nil {
+		return err
+	}
+	finished := opts.Now().UTC()
+	refused := *r
+	refused.Status, refused.Message, refused.FinishedAt, refused.Items = Failed, begun.Message, &finished, []Item{}
+	refused.count()
+	return &knownReport{&refused}
 }
 
 // knownReport ends a run that finds, once it holds the lease, that another run has finished this restore.
@@ -241,8 +271,8 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 	}
 	reports := opts.Locations.Reports()
 	if req.DryRun {
-		p, err := makePlan(ctx, planning{request: req, backup: backup, target: opts.Workspace(report.Workspace), concurrency: opts.Concurrency,
-			keys: sealed.Locations.Keys, places: sealed.Locations})
+		p, err := makePlan(ctx, planning{request: req, backup: backup, target: sealed.Workspace(report.Workspace), concurrency: opts.Concurrency,
+			keys: sealed.Locations.Keys, places: sealed.Locations, mappedOnly: opts.MappedFilesOnly})
 		if err != nil {
 			return err
 		}
@@ -252,7 +282,10 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 		if err != nil || stored.running() || (stored != nil && stored.final()) {
 			return err // a restore that writes has taken the id meanwhile, and its report stays
 		}
-		return reports.Save(ctx, report)
+		if err := reports.saveInstead(ctx, report, stored); !errors.Is(err, store.ErrPrecondition) {
+			return err
+		}
+		return nil // and so it does if it was right now
 	}
 	return underLease(ctx, opts, report.Workspace, func(ctx context.Context, check func(context.Context) error) error {
 		// Another run may have done it all while this one waited for the lease.
@@ -274,7 +307,7 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 			})
 		}
 		if refusal, ok := errors.AsType[*Refusal](err); ok {
-			return opts.refused(ctx, report, now, refusal)
+			return sealed.refused(ctx, report, now, refusal)
 		}
 		return err
 	})
@@ -283,24 +316,33 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 // apply plans and writes under the lease.
 func apply(ctx context.Context, req Request, opts Options, report, prior *Report, backup *vault.Backup, check func(context.Context) error) error {
 	target := opts.Workspace(report.Workspace)
+	var imports awaited
 	if prior.running() { // else assets would appear under this run's hands
-		if err := opts.awaitImports(ctx, target, prior); err != nil {
+		var err error
+		if imports, err = opts.awaitImports(ctx, target, prior); err != nil {
 			return err
 		}
-		report.Imports = prior.Imports
+		opts.cleanBundles(ctx, report.ID)
+		report.Imports = imports.imports
 	}
-	p, err := makePlan(ctx, planning{request: req, backup: backup, target: target, concurrency: opts.Concurrency, prior: prior,
-		keys: opts.Locations.Keys, places: opts.Locations})
+	p, err := makePlan(ctx, planning{request: req, backup: backup, target: target, concurrency: opts.Concurrency, prior: prior, claims: imports.claims,
+		keys: opts.Locations.Keys, places: opts.Locations, mappedOnly: opts.MappedFilesOnly})
 	if err != nil {
 		return err
 	}
 	if req.PlanHash != "" && req.PlanHash != p.hash && !prior.running() {
 		return refuse("the plan is no longer the one with hash %s: the backup or the workspace has changed since; the plan now has hash %s", req.PlanHash, p.hash)
 	}
+	if prior.running() && prior.WantsHash != "" && prior.WantsHash != p.wants() {
+		return opts.otherwise(ctx, report, prior, check)
+	}
 	p.describe(report)
 	a := &applying{plan: p, target: target, opts: opts, req: req, report: report, check: check}
 	if err := a.run(ctx); err != nil {
 		return err
+	}
+	if len(report.Imports) > 0 { // one may not have been deleted when its import was over
+		opts.cleanBundles(ctx, report.ID)
 	}
 	finished := opts.Now().UTC()
 	report.FinishedAt = &finished

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -56,13 +57,55 @@ func (a *applying) saveBefore(ctx context.Context) error {
 		}
 	}
 	all = append(all, a.plan.overwrittenFiles()...)
-	return a.opts.saveLive(ctx, a.target, a.report, "before", all, env, a.check, func(one live, err error) error {
-		if one.file == "" {
-			return fmt.Errorf("save %s before it is changed: %w", one.ref, err)
+	return a.opts.saveLive(ctx, noting{a.target, a.plan}, a.report, "before", all, env, a.check, func(one live, err error) error {
+		if one.file != "" {
+			a.plan.unsaved(one.file, err)
+			return nil
 		}
-		a.plan.unsaved(one.file, err)
+		steps, reason := []*step{a.plan.byIdentity[one.ref.Identity()]}, err.Error()
+		if one.ref.Kind == asset.Env {
+			steps = slices.DeleteFunc(slices.Clone(a.plan.steps), func(s *step) bool { return s.item.Kind != asset.Env || a.outcome(s) != "" })
+			reason = withoutMessage(err)
+		}
+		for _, s := range steps { // the others are restored all the same
+			a.set(s, Blocked, "the live one cannot be saved before it is changed: "+reason)
+		}
 		return nil
 	})
+}
+
+// noting reads for what is saved, and notes what an asset meant then.
+type noting struct {
+	Reader
+	plan *plan
+}
+
+func (n noting) Get(ctx context.Context, ref asset.Ref, id string) (json.RawMessage, error) {
+	current, err := n.Reader.Get(ctx, ref, id)
+	if s := n.plan.byIdentity[ref.Identity()]; err == nil && s != nil {
+		s.saved = meaning(ref.Kind, current)
+	}
+	return current, err
+}
+
+// unmoved refuses to overwrite an asset that is no longer as it was planned and saved: somebody has worked on it since, and nobody has seen or saved that.
+// What holds already what is to be written may be this restore's own, shown late. An undo saves all that it may overwrite by itself.
+func (a *applying) unmoved(ctx context.Context, s *step) error {
+	if s.item.Action != ActionOverwrite || s.live == "" {
+		return nil
+	}
+	current, err := a.target.Get(ctx, s.asset.Ref(), s.id)
+	if errors.Is(err, factory.ErrNotFound) {
+		return fmt.Errorf("%s was deleted since the restore was planned: plan it again", s.asset.Ref())
+	}
+	if err != nil {
+		return fmt.Errorf("look whether %s is still as it was saved: %w", s.asset.Ref(), err)
+	}
+	now := meaning(s.item.Kind, current)
+	if now != s.meaning && (now != s.live || !a.quiet && now != s.saved) {
+		return fmt.Errorf("%s was changed since the restore was planned: it was left alone, plan it again", s.asset.Ref())
+	}
+	return nil
 }
 
 // saveLive saves live assets, and the environment variables if env is set, as a backup of their own under the restore's folder. What is saved there

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
@@ -40,9 +42,24 @@ func (a *applying) shallRun(s *step) bool {
 	return s.item.WasRunning
 }
 
+// leftAlone tells whether an earlier run of this restore was done with a job. Whether that runs or not has been somebody else's will since, or it runs
+// once and is over: it is neither started nor stopped a second time, unless this run has stopped it to write it.
+func (a *applying) leftAlone(s *step) bool {
+	before, known := a.plan.before(s)
+	if !known || s.turned || s.item.Kind != asset.Jobs {
+		return false
+	}
+	return before.settled()
+}
+
+// settled tells whether a run was done with a job.
+func (i Item) settled() bool {
+	return i.Settled || i.Outcome == Created || i.Outcome == Overwritten || i.Outcome == Unchanged
+}
+
 // owes tells whether a job that is as it should be otherwise has to be started or stopped.
 func (a *applying) owes(s *step) bool {
-	if s.item.Kind != asset.Jobs || s.running == a.shallRun(s) {
+	if s.item.Kind != asset.Jobs || s.running == a.shallRun(s) || a.leftAlone(s) {
 		return false
 	}
 	return a.req.schedules() != Keep || !s.running // under keep, what somebody started meanwhile goes on
@@ -53,32 +70,74 @@ func (a *applying) pause(ctx context.Context, s *step) error {
 	if s.item.Kind != asset.Jobs || !s.running {
 		return nil
 	}
-	err := a.stop(ctx, s)
-	if err == nil || errors.Is(err, factory.ErrUnknownOutcome) {
+	if err := a.note(ctx, func() bool { // whoever continues this restore has to start it again
+		item := &a.report.Items[s.index]
+		was := item.Settled
+		item.Settled = false
+		return was
+	}); err != nil {
+		return err
+	}
+	stopped, err := a.stop(ctx, s)
+	if stopped {
 		s.running, s.turned = false, true
 	}
 	return err
 }
 
-// stop stops a job. If the answer was lost, the job's status tells; stopping it once more does no harm.
-func (a *applying) stop(ctx context.Context, s *step) error {
-	err := a.target.StopJob(ctx, s.item.Name)
-	if !errors.Is(err, factory.ErrUnknownOutcome) {
-		return err
+// stop stops a job. Whatever the service answers but success, the job's status tells; if the answer was lost, stopping it once more does no harm. stopped
+// is false only where it is seen that the job runs.
+func (a *applying) stop(ctx context.Context, s *step) (stopped bool, err error) {
+	const tries = 2
+	for try := 1; ; try++ {
+		if err = a.target.StopJob(ctx, s.item.Name); err == nil {
+			return true, nil
+		}
+		running, lookErr := a.isRunning(ctx, s.item.Name)
+		switch {
+		case lookErr != nil:
+			return true, errors.Join(err, lookErr)
+		case !running:
+			return true, nil
+		case try == tries || !errors.Is(err, factory.ErrUnknownOutcome):
+			return false, err
+		}
 	}
-	running, lookErr := a.isRunning(ctx, s.item.Name)
-	if lookErr != nil {
-		return errors.Join(err, lookErr)
-	}
-	if !running {
+}
+
+// note makes a change to the report, and writes it at once if change says that there was one.
+func (a *applying) note(ctx context.Context, change func() bool) error {
+	a.mu.Lock()
+	changed := change()
+	a.mu.Unlock()
+	if !changed || a.quiet {
 		return nil
 	}
-	return a.target.StopJob(ctx, s.item.Name)
+	return a.saveNow(ctx)
+}
+
+// mayHaveRun tells whether a job that runs once may be over already: an earlier run of this restore was about to start it, and it has run at that time as
+// far as the workspace's list tells. The clocks of the service and of this machine need not be the same; calls are refused where they are 15 minutes apart.
+func (a *applying) mayHaveRun(s *step) bool {
+	before, _ := a.plan.before(s)
+	return before.Started && s.ranAt.After(a.report.StartedAt.Add(-15*time.Minute))
 }
 
 // start starts a job. If the answer was lost, the job's status tells. Where that says that it does not run it is started once more, unless it runs
-// once: it may have run already, and would run twice.
+// once: it may have run already, and would run twice. For the same reason it is on record before such a job is started.
 func (a *applying) start(ctx context.Context, s *step) error {
+	once := a.runsOnce(ctx, s)
+	if once {
+		if a.mayHaveRun(s) {
+			return errors.New("an earlier run of this restore was about to start it, and it does not run: it may be over already, and is not started a second time")
+		}
+		if err := a.note(ctx, func() bool {
+			a.report.Items[s.index].Started = true
+			return true
+		}); err != nil {
+			return err
+		}
+	}
 	const tries = 3
 	for try := 1; ; try++ {
 		err := a.target.StartJob(ctx, s.item.Name)
@@ -91,7 +150,7 @@ func (a *applying) start(ctx context.Context, s *step) error {
 			return errors.Join(err, lookErr)
 		case running:
 			return nil
-		case try == tries || a.runsOnce(ctx, s):
+		case try == tries || once:
 			return err
 		}
 	}
@@ -99,18 +158,27 @@ func (a *applying) start(ctx context.Context, s *step) error {
 
 // isRunning looks a job's status up. Only listings tell that of a batch job.
 func (a *applying) isRunning(ctx context.Context, name string) (bool, error) {
-	var found factory.Row
-	_, err := a.target.List(ctx, asset.Jobs, func(r factory.Row) error {
-		if r.Ref.Name == name {
-			r.Raw = nil
-			found = r
-		}
-		return nil
-	})
+	rows, err := listed(ctx, a.target, func(job string) bool { return job == name })
 	if err != nil {
 		return false, err
 	}
-	return runs(ctx, a.target, found)
+	row, there := rows[name]
+	if !there {
+		return false, fmt.Errorf("job %q is not listed, so it is unknown whether it runs", name)
+	}
+	return runs(ctx, a.target, row)
+}
+
+// listed lists those jobs that are wanted, by name.
+func listed(ctx context.Context, target Reader, want func(name string) bool) (map[string]factory.Row, error) {
+	rows := map[string]factory.Row{}
+	_, err := target.List(ctx, asset.Jobs, func(row factory.Row) error {
+		if row.Raw = nil; want(row.Ref.Name) { // Raw is valid during the call only
+			rows[row.Ref.Name] = row
+		}
+		return nil
+	})
+	return rows, err
 }
 
 // settle starts or stops a job that was written.
@@ -120,12 +188,52 @@ func (a *applying) settle(ctx context.Context, s *step) error {
 	}
 	turn := a.start
 	if s.running {
-		turn = a.stop
+		turn = func(ctx context.Context, s *step) error {
+			_, err := a.stop(ctx, s)
+			return err
+		}
 	}
 	if err := turn(ctx, s); err != nil {
 		return err
 	}
 	s.running, s.turned = !s.running, true
+	return nil
+}
+
+// refresh looks, right before a layer is written, which of its jobs run that are to be overwritten: their owners may have stopped or started some since the
+// plan. A job runs again afterwards if it ran then. Where no job is to be stopped, there is nothing to look at.
+func (a *applying) refresh(ctx context.Context, steps []*step) error {
+	open := map[string]*step{}
+	any := false
+	for _, s := range steps {
+		if s.item.Kind == asset.Jobs && s.item.Action == ActionOverwrite && a.outcome(s) == "" && !s.turned {
+			open[s.item.Name] = s
+			any = any || s.running
+		}
+	}
+	if !any {
+		return nil
+	}
+	rows, err := listed(ctx, a.target, func(name string) bool { return open[name] != nil })
+	if interrupted(ctx, err) {
+		return err
+	}
+	for name, row := range rows { // what cannot be seen is taken to be as it was
+		s := open[name]
+		if !s.running && row.Status == "" {
+			continue
+		}
+		running, err := runs(ctx, a.target, row)
+		if interrupted(ctx, err) {
+			return err
+		}
+		if err == nil && running != s.running {
+			s.running, s.item.WasRunning = running, running
+			a.mu.Lock()
+			a.report.Items[s.index].WasRunning = running
+			a.mu.Unlock()
+		}
+	}
 	return nil
 }
 
@@ -173,13 +281,8 @@ func turnedTo(s *step) string {
 
 // lookAtSchedules takes out of open what runs, or does not run, as it shall.
 func (a *applying) lookAtSchedules(ctx context.Context, open map[string]*step) error {
-	var rows []factory.Row
-	if _, err := a.target.List(ctx, asset.Jobs, func(row factory.Row) error {
-		if row.Raw = nil; open[row.Ref.Name] != nil {
-			rows = append(rows, row)
-		}
-		return nil
-	}); err != nil {
+	rows, err := listed(ctx, a.target, func(name string) bool { return open[name] != nil })
+	if err != nil {
 		return err
 	}
 	for _, row := range rows {
@@ -207,7 +310,7 @@ func runsOneTime(definition []byte) bool {
 
 // resume starts a job again that was stopped and could not be written. It is worth some time after the restore's own is over.
 func (a *applying) resume(ctx context.Context, s *step) error {
-	if s.item.Kind != asset.Jobs || !s.item.WasRunning || s.running {
+	if s.item.Kind != asset.Jobs || !s.item.WasRunning || s.running || a.leftAlone(s) {
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -225,15 +328,27 @@ func (a *applying) resume(ctx context.Context, s *step) error {
 
 // restart starts jobs that an earlier run of this restore stopped, and that this one did not write.
 func (a *applying) restart(ctx context.Context) error {
+	open := map[string]*step{}
 	for _, s := range a.plan.steps {
-		if s.item.Kind != asset.Jobs || !a.plan.prior.running() || a.outcome(s) != Blocked {
+		if s.item.Kind == asset.Jobs && a.plan.prior.running() && a.outcome(s) == Blocked && s.item.WasRunning && !s.running && !a.leftAlone(s) {
+			open[s.item.Name] = s
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	rows, err := listed(ctx, a.target, func(name string) bool { return open[name] != nil })
+	if interrupted(ctx, err) {
+		return err
+	}
+	for _, s := range a.plan.steps {
+		if open[s.item.Name] != s {
 			continue
 		}
-		if !s.item.WasRunning || s.running {
-			continue
-		}
-		if running, err := a.isRunning(ctx, s.item.Name); err == nil && running {
-			continue // the plan could not see it
+		if row, there := rows[s.item.Name]; there {
+			if running, err := runs(ctx, a.target, row); err == nil && running {
+				continue // the plan could not see it
+			}
 		}
 		if err := a.resume(ctx, s); err != nil {
 			if ctx.Err() != nil {
@@ -257,14 +372,14 @@ func (opts Options) restartStopped(ctx context.Context, r *Report) error {
 		return nil
 	}
 	target := opts.Workspace(r.Workspace)
-	var rows []factory.Row
-	if _, err := target.List(ctx, asset.Jobs, func(row factory.Row) error {
-		if row.Raw = nil; stopped[row.Ref.Name] {
-			rows = append(rows, row)
-		}
-		return nil
-	}); err != nil {
+	rows, err := listed(ctx, target, func(name string) bool { return stopped[name] })
+	if err != nil {
 		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(stopped)) {
+		if _, there := rows[name]; !there {
+			r.Message += fmt.Sprintf("; job %q ran before and is not listed, so it is unknown whether it runs", name)
+		}
 	}
 	for _, row := range rows {
 		running, err := runs(ctx, target, row)

@@ -37,14 +37,14 @@ func (p *plan) choose() error {
 	for _, a := range p.backup.Manifest.Assets {
 		if a.Kind == asset.Env {
 			for _, name := range p.variableNames() {
-				if chosen[variable(name)] && (p.only == nil || p.only(name)) {
+				if chosen[variable(name)] && p.takes(variable(name)) {
 					text, _ := p.variables.Get(name)
 					p.add(&step{item: Item{Kind: asset.Env, Name: name}, asset: a, desires: text, desired: vault.Hash(text)})
 				}
 			}
 			continue
 		}
-		if chosen[a.Ref().Identity()] {
+		if chosen[a.Ref().Identity()] && p.takes(a.Ref().Identity()) {
 			p.add(&step{item: Item{Kind: a.Kind, Name: a.Name, Directory: a.Directory}, asset: a})
 		}
 	}
@@ -53,6 +53,9 @@ func (p *plan) choose() error {
 	}
 	return nil
 }
+
+// takes tells whether an asset that is selected is this plan's business, by identity.
+func (p *plan) takes(ref asset.Ref) bool { return p.only == nil || p.only(ref) }
 
 // variable is the identity of one environment variable. A backup has all of them in one asset; a restore counts each.
 func variable(name string) asset.Ref { return asset.Ref{Kind: asset.Env, Name: name} }
@@ -148,12 +151,17 @@ func (p *plan) needs(ref asset.Ref) []asset.Ref {
 // resourcesWith lists the resources of the backup that point to a file.
 func (p *plan) resourcesWith(location string) []asset.Ref { return p.locations[location] }
 
-// describeChanges turns the places in which two definitions differ into what a report may show.
+// mostChanges is how many fields of an asset a report describes; the others are counted.
+const mostChanges = 20
+
+// describeChanges turns the places in which two definitions differ into what a report may show. Of those that it will not show there are the names.
 func (p *plan) describeChanges(kind asset.Kind, changes []rawjson.Change) []Change {
 	concealed := p.concealed()
 	var out []Change
-	for _, c := range changes {
+	for n, c := range changes {
 		switch {
+		case n >= mostChanges:
+			out = append(out, Change{Field: c.Path})
 		case kind == asset.Env:
 			out = append(out, Change{Field: c.Path}) // a value is nobody's business
 		case isText(kind, c):

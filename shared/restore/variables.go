@@ -91,7 +91,7 @@ func (a *applying) variables(ctx context.Context) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	err := a.putVariables(ctx, changed, order, func() {
+	err := a.putVariables(ctx, steps, changed, order, func() {
 		for _, s := range steps {
 			a.written(s)
 		}
@@ -120,10 +120,16 @@ func withoutMessage(err error) string {
 	return strings.Replace(err.Error(), answer.Error(), told.Error(), 1)
 }
 
-func (a *applying) putVariables(ctx context.Context, changed map[string][]byte, order []string, written func()) error {
+func (a *applying) putVariables(ctx context.Context, steps []*step, changed map[string][]byte, order []string, written func()) error {
 	live, err := liveVariables(ctx, a.target)
 	if err != nil {
 		return err
+	}
+	for _, s := range steps { // they are written all at once, so that all are left alone if somebody has changed one meanwhile
+		current, there := live.Get(s.item.Name)
+		if there && vault.Hash(current) != s.live && !sameText(current, s.desires) {
+			return fmt.Errorf("environment variable %q was changed since the restore was planned: plan it again", s.item.Name)
+		}
 	}
 	if err := a.target.PutEnv(ctx, live.Merge(changed, order)); err != nil {
 		return fmt.Errorf("write the environment variables: %w", err)
