@@ -34,14 +34,14 @@ $(FUNCTIONS:%=build-%): build-%:
 	go run ./infra/zip dist/$*/bootstrap dist/$*.zip
 
 # The race detector needs a C compiler. Without one the tests still run.
-test: ## run all tests, with the race detector where there is a C compiler; THOROUGH=1 as in CI, with every kill and every seed
+test: ## run all tests, with the race detector where there is a C compiler; THOROUGH=1 with every kill and every seed, as CI does without the race detector
 	@if command -v "$$(go env CC | cut -d ' ' -f 1)" >/dev/null 2>&1; then \
-		echo "go test -race -shuffle=on $(TESTFLAGS)"; \
-		CGO_ENABLED=1 go test -race -shuffle=on $(TESTFLAGS); \
+		echo "go test -race -shuffle=on -timeout 30m $(TESTFLAGS)"; \
+		CGO_ENABLED=1 go test -race -shuffle=on -timeout 30m $(TESTFLAGS); \
 	else \
 		echo "No C compiler ($$(go env CC)) was found: the tests run WITHOUT the race detector."; \
-		echo "go test -shuffle=on $(TESTFLAGS)"; \
-		go test -shuffle=on $(TESTFLAGS); \
+		echo "go test -shuffle=on -timeout 30m $(TESTFLAGS)"; \
+		go test -shuffle=on -timeout 30m $(TESTFLAGS); \
 	fi
 
 lint: ## check style, errors and the rules of the layers (builds golangci-lint at first)

@@ -209,6 +209,9 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 	for i := 1; errors.Is(err, store.ErrNotExist) && i < len(o.Keys); i++ {
 		data, info, err = store.ReadAll(ctx, bucket, o.Keys[i], maxRequest)
 	}
+	if errors.Is(err, store.ErrTooLarge) {
+		return r.refuseObject(ctx, requestID(key, o.ETag), nil, fmt.Errorf("%s: a restore request has %d bytes at most", key, maxRequest))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the restore request %s: %w", key, err)
 	}

@@ -170,7 +170,7 @@ func (a *applying) each(ctx context.Context, steps []*step, fn func(context.Cont
 			if interrupted(ctx, err) {
 				return err
 			}
-			if err != nil {
+			if err != nil && !errors.Is(err, errAppeared) {
 				a.set(s, Errored, err.Error()+s.imports.remark()+a.advice(s, err))
 			}
 			return a.save(ctx)
@@ -217,8 +217,13 @@ func (a *applying) asset(ctx context.Context, s *step) error {
 	if err == nil {
 		err = a.readBack(ctx, s, definition)
 	}
+	if errors.Is(err, errAppeared) {
+		return err
+	}
 	if err == nil {
-		err = a.settle(ctx, s)
+		if err = a.settle(ctx, s); err != nil && s.item.WasRunning && !s.running {
+			err = fmt.Errorf("it was written, and is stopped now although it ran before: %w", err)
+		}
 	} else {
 		err = errors.Join(err, a.resume(ctx, s))
 	}
@@ -281,6 +286,9 @@ func (a *applying) blockedBy(s *step) string {
 	return ""
 }
 
+// errAppeared ends the writing of an asset that somebody else has created meanwhile, and that the policy leaves alone. It has its outcome.
+var errAppeared = errors.New("it has appeared meanwhile")
+
 // create creates an asset. Whether a create whose answer was lost was applied is looked up.
 func (a *applying) create(ctx context.Context, s *step, definition []byte) error {
 	ref := s.asset.Ref()
@@ -297,6 +305,10 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 		lost, exists := errors.Is(err, factory.ErrUnknownOutcome), errors.Is(err, factory.ErrExists)
 		mayExist := exists && (try > 1 || a.plan.prior.running() || s.imports.sent)
 		patient := lost || mayExist || sentAgain(err)
+		if exists && !mayExist && a.req.DuplicateNamePolicy == Skip {
+			a.set(s, Skipped, "somebody else created it since this restore was planned")
+			return errAppeared
+		}
 		if !patient && !a.plan.prior.running() {
 			return err // it names the operation and the asset
 		}

@@ -40,6 +40,7 @@ const importAssets = 500
 // imported is what the import of a bundle has to do with a step.
 type imported struct {
 	sent    bool   // it was in a bundle that the service took, or may have taken
+	runs    bool   // as its list row has it when it is read back
 	there   bool   // it was read back and is as it should be, and is yet to be started
 	differs bool   // the import created it, and otherwise than it should be
 	said    string // the service's words about it, where it failed

@@ -37,7 +37,7 @@ func (i *importer) readBack(ctx context.Context) error {
 				mu.Lock()
 				defer mu.Unlock()
 				seen[s] = true
-				s.made = rowMade(row)
+				s.made, s.imports.runs = rowMade(row), isRunning(row.Status)
 				return true
 			},
 			settles: func(s *step, definition json.RawMessage) bool { return s.equals(definition) },
@@ -99,7 +99,27 @@ func (i *importer) created(ctx context.Context, s *step, made time.Time) error {
 		s.imports.there = true
 		return nil
 	}
+	if s.imports.runs && s.item.Kind == asset.Jobs && !i.shallRun(s) {
+		return i.calm(ctx, s)
+	}
 	i.succeed(s)
+	return i.save(ctx)
+}
+
+// calm stops a job that its import has started, which nobody has asked for.
+func (i *importer) calm(ctx context.Context, s *step) error {
+	s.running = true
+	_, err := i.stop(ctx, s)
+	switch {
+	case interrupted(ctx, err):
+		return err
+	case err != nil:
+		i.set(s, Errored, fmt.Sprintf("its import has started it, and it could not be stopped: %v", err))
+	default:
+		s.running, s.turned = false, true
+		i.succeed(s)
+		i.set(s, Created, "its import had started it; it was stopped")
+	}
 	return i.save(ctx)
 }
 

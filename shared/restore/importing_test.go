@@ -656,3 +656,22 @@ func TestUndo_OfARestoreThatWasEndedDuringAnImportRemovesWhatThatBrings(t *testi
 		t.Errorf("left in the bucket: %q", left)
 	}
 }
+
+func TestImport_StopsAJobThatNobodyWantedStarted(t *testing.T) {
+	t.Parallel()
+	d := newImportDesk(t, nil, having(dataarts.Jobs, batch("a"), batch("b", "a")))
+	w := d.Handle(localtest.Workspace)
+	d.DataArts.Intercept(func(_ *http.Request, op dataarts.Operation) *dataarts.Fault {
+		if op == dataarts.ShowSystemTask {
+			w.SetJobStatus("a", "SCHEDULING")
+		}
+		return nil
+	})
+	report := d.must(restore.Complete, create)
+	if i := item(report, asset.Jobs, "a"); i.Outcome != restore.Created || !strings.Contains(i.Reason, "stopped") || w.JobStatus("a") != "STOPPED" {
+		t.Errorf("it is %s: %+v", w.JobStatus("a"), i)
+	}
+	if d.calls(dataarts.ImportJob) != 1 || d.calls(dataarts.StopJob) != 1 {
+		t.Errorf("%v", d.DataArts.CallCounts())
+	}
+}

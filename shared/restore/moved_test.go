@@ -334,3 +334,36 @@ func TestRun_OverwritesNothingThatItCannotSaveAndGoesOnWithTheOthers(t *testing.
 		t.Errorf("%+v %+v", b, c)
 	}
 }
+
+func TestRun_UnderSkipSkipsWhatHasAppearedSinceThePlan(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, having(dataarts.Jobs, batch("a"), batch("b", "a")))
+	w := d.Handle(localtest.Workspace)
+	w.Wipe()
+	d.DataArts.Intercept(func(_ *http.Request, op dataarts.Operation) *dataarts.Fault {
+		if _, there := w.Asset(dataarts.Jobs, "a"); op == dataarts.CreateJob && !there {
+			d.put(dataarts.Jobs, described(batch("a"), "somebody's own"))
+		}
+		return nil
+	})
+	report := d.must(restore.Complete, `{"date":"2026-11-22","duplicateNamePolicy":"skip"}`)
+	if i := item(report, asset.Jobs, "a"); i.Outcome != restore.Skipped || i.Written || !strings.Contains(i.Reason, "somebody else") {
+		t.Errorf("%+v", i)
+	}
+	if i := item(report, asset.Jobs, "b"); i.Outcome != restore.Created {
+		t.Errorf("%+v", i)
+	}
+	if raw, _ := w.Asset(dataarts.Jobs, "a"); rawjson.StringAt(raw, "description") != "somebody's own" {
+		t.Errorf("it is %s", raw)
+	}
+}
+
+func TestParseRequest_TakesNoGuardThatIsEmpty(t *testing.T) {
+	t.Parallel()
+	_, err := restore.ParseRequest([]byte(`{"date":"latest","duplicateNamePolicy":"overwrite","planHash":"","select":{"kinds":[],"names":[],"directories":[]},"approvers":["ada",""]}`))
+	for _, path := range []string{"planHash", "select.kinds", "select.names", "select.directories", "approvers[1]"} {
+		if err == nil || !strings.Contains(err.Error(), path+": is empty") {
+			t.Errorf("want a fault of %s: %v", path, err)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/strictjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
@@ -85,10 +86,35 @@ func ParseRequest(data []byte) (Request, error) {
 			faults = append(faults, doc.FaultAt(f.path, f.problem))
 		}
 	}
+	for _, f := range emptied(data) {
+		faults = append(faults, doc.FaultAt(f.path, f.problem))
+	}
 	if err := faults.Err(); err != nil {
 		return Request{}, err
 	}
 	return r, nil
+}
+
+// emptied finds guards that are there and hold nothing: a script whose variable is empty sends them, and means anything but "everything, unguarded".
+func emptied(data []byte) []fault {
+	var faults []fault
+	if hash, ok := rawjson.Path(data, "planHash"); ok && string(hash) == `""` {
+		faults = append(faults, fault{"planHash", "is empty: want the hash of a plan, or leave it out"})
+	}
+	for _, name := range []string{"kinds", "names", "directories"} {
+		list, ok := rawjson.Path(data, "select", name)
+		if !ok || len(list) == 0 || list[0] != '[' {
+			continue
+		}
+		some := false
+		for range rawjson.Elements(list) {
+			some = true
+		}
+		if !some {
+			faults = append(faults, fault{"select." + name, "is empty, which would select nothing: name some, or leave it out for all"})
+		}
+	}
+	return faults
 }
 
 type fault struct{ path, problem string }
@@ -148,6 +174,11 @@ func (r *Request) check() []fault {
 	for path, id := range map[string]string{"workspace": r.Workspace, "source": r.Source} {
 		if id != "" && !validID(id) {
 			add(path, "%q is no workspace id", id)
+		}
+	}
+	for i, name := range r.Approvers {
+		if name == "" {
+			add(fmt.Sprintf("approvers[%d]", i), "is empty: want a user name")
 		}
 	}
 	if r.Select != nil {

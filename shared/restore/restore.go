@@ -331,7 +331,7 @@ func apply(ctx context.Context, req Request, opts Options, report, prior *Report
 		return err
 	}
 	if req.PlanHash != "" && req.PlanHash != p.hash && !prior.running() {
-		return refuse("the plan is no longer the one with hash %s: the backup or the workspace has changed since; the plan now has hash %s", req.PlanHash, p.hash)
+		return refuse("the plan is no longer the one with hash %s: the backup or the workspace has changed since; the plan now has hash %s: make it again with dryRun, and look at it", req.PlanHash, p.hash)
 	}
 	if prior.running() && prior.WantsHash != "" && prior.WantsHash != p.wants() {
 		return opts.otherwise(ctx, report, prior, check)

@@ -24,11 +24,16 @@ func runs(ctx context.Context, target interface {
 			return false, err
 		}
 	}
+	return isRunning(status), nil
+}
+
+// isRunning tells whether a job of this status runs.
+func isRunning(status string) bool {
 	switch status {
 	case "SCHEDULING", "STARTING", "NORMAL", "EXCEPTION":
-		return true, nil
+		return true
 	}
-	return false, nil
+	return false
 }
 
 // shallRun is whether a job shall run when the restore is done with it.

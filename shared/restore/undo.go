@@ -205,6 +205,9 @@ func (u *undoing) run(ctx context.Context) error {
 func (u *undoing) conclude(back, removed int) {
 	u.report.Status, u.report.Undo = Undone, nil
 	did := strings.Join(append([]string{fmt.Sprintf("%d put back, %d removed", back, removed)}, u.notes...), "; ")
+	if back+removed > 0 {
+		did += fmt.Sprintf("; what was there before that is kept in restores/%s/undo/", u.report.ID)
+	}
 	u.report.Message = "undone: " + did
 	if len(u.faults) > 0 {
 		u.report.Status = Partial

@@ -84,7 +84,7 @@ func ReadAll(ctx context.Context, s Store, key string, limit int64) ([]byte, Inf
 	for try := 1; ; try++ {
 		data, info, err := readOnce(ctx, s, key, limit)
 		var broken *ReadError
-		if err == nil || !errors.As(err, &broken) || errors.Is(err, errTooLarge) || try == readTries || ctx.Err() != nil {
+		if err == nil || !errors.As(err, &broken) || errors.Is(err, ErrTooLarge) || try == readTries || ctx.Err() != nil {
 			return data, info, err
 		}
 	}
@@ -101,12 +101,13 @@ func readOnce(ctx context.Context, s Store, key string, limit int64) ([]byte, In
 		return nil, Info{}, &ReadError{Key: key, Err: err}
 	}
 	if int64(len(data)) > limit {
-		return nil, Info{}, &ReadError{Key: key, Err: errTooLarge}
+		return nil, Info{}, &ReadError{Key: key, Err: ErrTooLarge}
 	}
 	return data, info, nil
 }
 
-var errTooLarge = errors.New("object is larger than it may be")
+// ErrTooLarge says that an object holds more than its reader takes.
+var ErrTooLarge = errors.New("object is larger than it may be")
 
 // ReadError is a failure while an object's body was read.
 type ReadError struct {
