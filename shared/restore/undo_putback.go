@@ -37,14 +37,14 @@ func oldestOf(before []*vault.Backup) folders {
 }
 
 // envRef is the identity of the environment variables where they are one asset.
-var envRef = asset.Ref{Kind: asset.Env, Name: asset.EnvName}.Identity()
+func envRef() asset.Ref { return asset.Ref{Kind: asset.Env, Name: asset.EnvName}.Identity() }
 
 // putBack restores what was saved before the restore wrote: of one folder, what lies in its oldest state there. Of the environment variables every state is
 // put back, so that of those which appeared later the oldest is there in the end, too.
 func (u *undoing) putBack(ctx context.Context, saved *vault.Backup, oldest func(asset.Ref) bool, oldestFile func(location string) bool) (int, error) {
 	takes := func(ref asset.Ref) bool {
 		if ref.Kind == asset.Env {
-			return !u.left[envRef] && u.touched(ref)
+			return !u.left[envRef()] && u.touched(ref)
 		}
 		return oldest(ref) && !u.left[ref] && u.touched(ref)
 	}

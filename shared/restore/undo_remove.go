@@ -84,7 +84,7 @@ func (u *undoing) removeVariables(ctx context.Context) (int, error) {
 			unknown[i.Name] = true
 		}
 	}
-	if len(created)+len(unknown) == 0 || u.left[envRef] {
+	if len(created)+len(unknown) == 0 || u.left[envRef()] {
 		return 0, nil
 	}
 	now, err := liveVariables(ctx, u.target)
