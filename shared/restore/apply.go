@@ -305,7 +305,7 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 		lost, exists := errors.Is(err, factory.ErrUnknownOutcome), errors.Is(err, factory.ErrExists)
 		mayExist := exists && (try > 1 || a.plan.prior.running() || s.imports.sent)
 		patient := lost || mayExist || sentAgain(err)
-		if exists && !mayExist && a.req.DuplicateNamePolicy == Skip {
+		if exists && !mayExist && !sentAgain(err) && a.req.DuplicateNamePolicy == Skip {
 			a.set(s, Skipped, "somebody else created it since this restore was planned")
 			return errAppeared
 		}

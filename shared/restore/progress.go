@@ -64,8 +64,11 @@ func (a *applying) succeed(s *step) {
 	default:
 		item.Outcome = Unchanged
 	}
-	if a.leftAlone(s) && s.running != a.shallRun(s) && item.Reason == "" {
-		item.Reason = map[bool]string{
+	if a.leftAlone(s) && s.running != a.shallRun(s) {
+		if item.Reason != "" {
+			item.Reason += "; "
+		}
+		item.Reason += map[bool]string{
 			false: "an earlier run of this restore left it running, and it does not run: it is over or was stopped since, and is left so",
 			true:  "an earlier run of this restore left it stopped, and it runs: it was started since, and is left so",
 		}[s.running]

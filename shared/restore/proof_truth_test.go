@@ -217,6 +217,7 @@ func (c *trial) item(i restore.Item, ref asset.Ref, now picture, over bool) (lie
 	switch {
 	case !good && ran != runs && !told:
 		say("it ran: %v, and runs: %v", ran, runs)
+	case strings.Contains(i.Reason, "an earlier run of this restore left it"): // what is on record as done is not done again, and is told of
 	case !good, c.keep == "start" && once(want): // what runs once may be over when it is looked at
 	case c.keep == "keep" && ran != runs, c.keep == "start" && !runs, c.keep == "stop" && runs:
 		say("schedules %s: it ran: %v, and runs: %v", c.keep, ran, runs)
