@@ -37,7 +37,9 @@ type Config struct {
 	Workspaces    []string
 	AllWorkspaces bool // DATAARTS_WORKSPACES is "*": every workspace of the instance
 
-	Endpoint   string  // DATAARTS_ENDPOINT: base URL of the V1 API, without a slash at its end; empty for the console
+	// Endpoint is DATAARTS_ENDPOINT: base URL of the V1 API, without a slash at its end. It is empty only for the console, where none is set nor known
+	// for the region.
+	Endpoint   string
 	V2Endpoint string  // DATAARTS_V2_ENDPOINT: the same of the V2 API
 	RateLimit  float64 // DATAARTS_RATE_LIMIT: requests per second, above 0
 

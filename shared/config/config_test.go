@@ -279,8 +279,8 @@ func TestLoad_IgnoresWhatTheFunctionDoesNotNeed(t *testing.T) {
 	broken := env{
 		"BACKUP_FUNCTION": "my backup", "FUNCTIONGRAPH_ENDPOINT": "?", // console, and the latter backup, too
 		"NOTIFY_TOPIC_URN": "x", "SMN_ENDPOINT": "?",
-		"BACKUP_TIME_ZONE": "Mars/Base", "BACKUP_KEEP": "x", "DATAARTS_INSTANCE_ID": "a b", // backup only
-		"RESTORE_IDENTITY": "x", "BACKUP_RECIPIENTS": "x", "DATAARTS_ENDPOINT": "x",
+		"BACKUP_TIME_ZONE": "Mars/Base", "BACKUP_KEEP": "x", "DATAARTS_INSTANCE_ID": "a b", // backup only, and the first console
+		"RESTORE_IDENTITY": "x", "BACKUP_RECIPIENTS": "x",
 	}
 	for _, function := range []config.Function{config.Backup, config.Restore, config.Console} {
 		e := minimal()

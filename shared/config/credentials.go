@@ -55,8 +55,8 @@ func (r *reader) credentials(names keyNames) Credentials {
 
 // check reports the credentials that are missing, as far as that can be known before an invocation.
 func (k keyring) check(r *reader, c *Config) {
-	// The console does not call DataArts. What it calls needs these credentials only when it is asked to.
-	needsDataArts := r.reads("DATAARTS_ENDPOINT")
+	// The console calls DataArts and FunctionGraph only when it is asked to.
+	needsDataArts := r.assets
 	if k.store != (Credentials{}) {
 		r.incomplete(k.store, storeKeyNames())
 	} else {

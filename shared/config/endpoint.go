@@ -37,8 +37,8 @@ func (r *reader) dataArts(c *Config, opts Options) {
 	}
 	c.Endpoint = r.endpoint("DATAARTS_ENDPOINT", v1)
 	c.V2Endpoint = r.endpoint("DATAARTS_V2_ENDPOINT", v2)
-	// Without a valid region nothing can be said about its endpoints: the region is the fault then.
-	if regionID.MatchString(c.Region) {
+	// Without a valid region nothing can be said about its endpoints: the region is the fault then. The console does most of its work without DataArts.
+	if r.assets && regionID.MatchString(c.Region) {
 		if c.Endpoint == "" {
 			r.missing("DATAARTS_ENDPOINT", want)
 		}

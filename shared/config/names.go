@@ -12,20 +12,20 @@ type variable struct {
 // function's malformed setting must not stop another one.
 func variables() []variable {
 	all := []Function{Backup, Restore, Console}
-	assets := []Function{Backup, Restore} // the functions that call the DataArts API
+	assets := []Function{Backup, Restore} // the functions that write assets and tell people of it
 	return []variable{
 		{"DATAARTS_REGION", all},
 		{"DATAARTS_PROJECT_ID", all},
 		{"DATAARTS_WORKSPACES", all},
 		{"DATAARTS_INSTANCE_ID", []Function{Backup}},
-		{"DATAARTS_ENDPOINT", assets},
-		{"DATAARTS_V2_ENDPOINT", assets},
-		{"DATAARTS_RATE_LIMIT", assets},
+		{"DATAARTS_ENDPOINT", all}, // the console compares a backup with the live workspace
+		{"DATAARTS_V2_ENDPOINT", all},
+		{"DATAARTS_RATE_LIMIT", all},
 		{"OBS_ENDPOINT", all},
 		{"BACKUP_LOCATION", all},
 		{"BACKUP_FUNCTION", []Function{Console}},
 		{"FUNCTIONGRAPH_ENDPOINT", []Function{Backup, Console}}, // the backup hands workspaces to itself
-		{"BACKUP_TIME_ZONE", []Function{Backup}},
+		{"BACKUP_TIME_ZONE", []Function{Backup, Console}},       // the console says which day is today
 		{"BACKUP_KEEP", []Function{Backup}},
 		{"BACKUP_RECIPIENTS", assets}, // a restore encrypts what it saves before it writes
 		{"RESTORE_IDENTITY", []Function{Restore, Console}},

@@ -28,12 +28,13 @@ const defaultRateLimit = 25
 type reader struct {
 	lookup  Lookup
 	names   []string
+	assets  bool     // the function cannot do without DataArts
 	secrets []string // values that no fault may repeat
 	faults  Faults
 }
 
 func newReader(function Function, lookup Lookup) *reader {
-	return &reader{lookup: lookup, names: Names(function)}
+	return &reader{lookup: lookup, names: Names(function), assets: function != Console}
 }
 
 func (r *reader) reads(name string) bool { return slices.Contains(r.names, name) }
@@ -101,7 +102,7 @@ func (r *reader) projectID() string {
 		return value
 	}
 	value := r.platform("RUNTIME_PROJECT_ID")
-	if value == "" && r.reads("DATAARTS_ENDPOINT") {
+	if value == "" && r.assets {
 		r.missing(name, want)
 	}
 	return value

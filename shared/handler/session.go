@@ -64,10 +64,12 @@ func (o Options) tool() string { return "dataarts-backup/" + o.Version }
 type session struct {
 	options   Options
 	config    *config.Config
-	factory   *factory.Client
+	factory   *factory.Client // nil for a console that is not told of DataArts: see noFactory
 	store     *obs.Client
-	keys      signing.Credentials // for the APIs of the project; none for the console
+	keys      signing.Credentials // for the APIs of the project; empty for a console that has none: see noKeys
 	vaultKeys vault.Keys          // encrypt backups and read encrypted ones
+
+	noKeys, noFactory error // why a console has no keys, and no factory; nil for the other functions
 }
 
 // open reads the settings and makes the clients for one invocation. The context it returns logs at the configured level.
@@ -90,8 +92,8 @@ func (o Options) session(c *config.Config, inv runtime.Invocation, logger zerolo
 	given := config.Credentials(inv.Credentials)
 	storeKeys, storeErr := c.StoreCredentials(given)
 	dataarts, err := c.DataArtsCredentials(given)
-	if c.Function == config.Console { // reads the vault only
-		err = nil
+	if c.Function == config.Console { // most of its work is with the vault
+		s.noKeys, err = err, nil
 	}
 	if err := errors.Join(err, storeErr); err != nil {
 		return nil, err
@@ -100,15 +102,33 @@ func (o Options) session(c *config.Config, inv runtime.Invocation, logger zerolo
 		SecurityToken: storeKeys.SecurityToken, Transport: o.StoreTransport, Logger: logger}); err != nil {
 		return nil, fmt.Errorf("OBS_ENDPOINT: %w", err)
 	}
-	if c.Function == config.Console {
-		return s, nil
-	}
 	s.keys = signing.Credentials(dataarts)
+	if c.Function == config.Console {
+		if s.noFactory = s.withoutFactory(); s.noFactory != nil {
+			return s, nil
+		}
+	}
 	if s.factory, err = factory.New(factory.Options{Endpoint: c.Endpoint, V2Endpoint: c.V2Endpoint, ProjectID: c.ProjectID,
 		Credentials: factory.Credentials(dataarts), RateLimit: c.RateLimit, Transport: o.FactoryTransport, UserAgent: o.tool()}); err != nil {
 		return nil, fmt.Errorf("DATAARTS_ENDPOINT, DATAARTS_V2_ENDPOINT: %w", err)
 	}
 	return s, nil
+}
+
+// withoutFactory says what a console lacks that is to look into a workspace; nil where it lacks nothing.
+func (s *session) withoutFactory() error {
+	var faults []error
+	if s.noKeys != nil {
+		faults = append(faults, s.noKeys)
+	}
+	for _, setting := range []struct{ name, value string }{
+		{"DATAARTS_PROJECT_ID", s.config.ProjectID}, {"DATAARTS_ENDPOINT", s.config.Endpoint}, {"DATAARTS_V2_ENDPOINT", s.config.V2Endpoint},
+	} {
+		if setting.value == "" {
+			faults = append(faults, fmt.Errorf("%s is not set", setting.name))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // vault is the location of a workspace's backups; below is a folder below it, or empty.
