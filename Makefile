@@ -17,14 +17,16 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # Extra arguments for go test, e.g. make test TESTFLAGS='-run TestLease ./shared/lease/...'
 TESTFLAGS ?= ./...
 FUZZTIME ?= 5s
+# Extra arguments for go test, e.g. make browser BROWSERFLAGS='-run TestRestore -v'
+BROWSERFLAGS ?=
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help build $(FUNCTIONS:%=build-%) test lint demo invoke fuzz bench gobench clean
+.PHONY: help build $(FUNCTIONS:%=build-%) test browser screenshots lint demo invoke fuzz bench gobench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: $(FUNCTIONS:%=build-%) ## build dist/<function>/bootstrap and dist/<function>.zip (GOARCH=arm64 works too)
 
@@ -44,8 +46,20 @@ test: ## run all tests, with the race detector where there is a C compiler; THOR
 		go test -shuffle=on -timeout 30m $(TESTFLAGS); \
 	fi
 
+# The browser and Node are not needed for anything else, so these tests are a module of their own. CHROMIUM says where the browser is, if not in the PATH.
+browser: infra/browser/node_modules ## test the page in a real browser (needs Chromium and Node: apt-get install chromium nodejs npm)
+	cd infra/browser && go test -shuffle=on -timeout 15m $(BROWSERFLAGS) ./...
+
+infra/browser/node_modules: infra/browser/package-lock.json
+	cd infra/browser && npm ci --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+screenshots: ## take the pictures in docs/images again (needs Chromium)
+	cd infra/browser && go run ./screenshots
+
 lint: ## check style, errors and the rules of the layers (builds golangci-lint at first)
 	$(GOLANGCI_LINT) run ./...
+	cd infra/browser && $(GOLANGCI_LINT) run ./...
 
 # The local cloud runs the binaries on this machine, so they are built for it.
 demo: ## run the whole story on a local cloud (KEEP=1: and keep serving)

@@ -4,7 +4,7 @@
 //	midnight ─────────── TIMER event ──▶ backup  ─┐
 //	restore-requests/ ── OBS event ────▶ restore ─┼─ signed calls ──▶ DataArts V1 and V2, OBS (its S3 dialect)
 //	HTTP ── gateway ──── APIG event ───▶ restore ─┤
-//	                                     console ─┘                   FunctionGraph (to itself), SMN
+//	                                     console ─┘                   FunctionGraph (to itself and to backup), SMN
 //
 // What it guarantees: the functions are the real bootstrap binaries, run by the protocol of the custom runtime; the only keys they have are the
 // temporary ones that each invocation brings; every service checks every signature; a trigger delivers exactly the event that the
@@ -56,6 +56,8 @@ type Options struct {
 	Switches dataarts.Switches
 	// InterceptFunctionGraph answers requests to FunctionGraph's own API in its place; what it returns false for is served.
 	InterceptFunctionGraph func(http.ResponseWriter, *http.Request) bool
+	// Triggers choose among the readings of FunctionGraph's documents about triggers.
+	Triggers functiongraph.TriggerSwitches
 	// KeyHeaders chooses under which names the agency's keys reach the functions.
 	KeyHeaders functiongraph.KeyHeaders
 	// Now stamps assets and events; nil means time.Now. Signatures and limits follow the real clock all the same.
@@ -77,7 +79,7 @@ type Cloud struct {
 	StoreURL      string // OBS; an address, so clients speak its S3 dialect with path-style addressing
 	GatewayURL    string // the HTTP API of restore and console
 	SMNURL        string
-	// FunctionGraphURL is FunctionGraph's own API, with which a function invokes itself.
+	// FunctionGraphURL is FunctionGraph's own API, with which a function invokes itself or another, and changes another's timer.
 	FunctionGraphURL string
 	TopicURN         string // of the topic that the backup function publishes to
 	AppCode          string // what the gateway wants in the header X-Apig-AppCode
@@ -130,7 +132,8 @@ func Start(ctx context.Context, opts Options) (_ *Cloud, err error) {
 		handler http.Handler
 		url     *string
 	}{{c.DataArts.V1(), &c.DataArtsURL}, {c.DataArts.V2(), &c.DataArtsV2URL}, {c.Store, &c.StoreURL}, {http.HandlerFunc(c.gateway), &c.GatewayURL},
-		{c.SMN, &c.SMNURL}, {c.functions.Management(functiongraph.ManagementOptions{Region: Region, Keyring: c.Keyring, Intercept: opts.InterceptFunctionGraph}), &c.FunctionGraphURL}} {
+		{c.SMN, &c.SMNURL}, {c.functions.Management(functiongraph.ManagementOptions{Region: Region, Keyring: c.Keyring, Triggers: opts.Triggers,
+			Intercept: opts.InterceptFunctionGraph}), &c.FunctionGraphURL}} {
 		if *s.url, err = c.serve(s.handler); err != nil {
 			return nil, fmt.Errorf("start the local cloud: %w", err)
 		}

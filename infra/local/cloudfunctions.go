@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -38,7 +39,9 @@ func (c *Cloud) deploy(ctx context.Context) error {
 		}
 		*f.deployment = d
 	}
-	return nil
+	_, err := c.Backup.CreateTimer(functiongraph.Timer{Name: TimerName, Active: true, ScheduleType: "Cron",
+		Schedule: "CRON_TZ=" + cmp.Or(c.opts.Variables["BACKUP_TIME_ZONE"], "UTC") + " 0 0 0 * * *"})
+	return err
 }
 
 // variables is the environment of the functions. There are no keys in it: those come with every invocation.
@@ -58,6 +61,7 @@ func (c *Cloud) variables() map[string]string {
 		"OBS_ENDPOINT":         c.StoreURL,
 		"BACKUP_LOCATION":      "obs://" + Bucket + "/{workspace}",
 
+		"BACKUP_FUNCTION":        "urn:fss:" + Region + ":" + ProjectID + ":function:default:backup",
 		"FUNCTIONGRAPH_ENDPOINT": c.FunctionGraphURL,
 		"SMN_ENDPOINT":           c.SMNURL,
 		"NOTIFY_TOPIC_URN":       c.TopicURN,

@@ -22,8 +22,9 @@ import (
 // aws is an AWS account beside the cloud: a bucket in S3 and the functions on Lambda. Its keys are worth nothing to DataArts, and those of DataArts
 // nothing to S3.
 type aws struct {
-	bucket          *objectstore.Server
-	backup, restore *lambda.Deployment
+	*lambda.Service
+	bucket                   *objectstore.Server
+	backup, restore, console *lambda.Deployment
 }
 
 func deployOnLambda(t *testing.T, c *local.Cloud) *aws {
@@ -34,19 +35,26 @@ func deployOnLambda(t *testing.T, c *local.Cloud) *aws {
 	if err := a.bucket.CreateBucket(local.Bucket); err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: a.bucket, ReadHeaderTimeout: time.Minute}
+	a.Service = lambda.New(lambda.Options{Keyring: &account, Logs: &output})
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
-	service := lambda.New(lambda.Options{Keyring: &account, Logs: &output})
+	var servers []*http.Server
+	serve := func(handler http.Handler) (url string) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+		servers = append(servers, server)
+		serving.Go(func() { _ = server.Serve(listener) })
+		return "http://" + listener.Addr().String()
+	}
 	t.Cleanup(func() {
-		service.Close()
-		_ = server.Close()
+		a.Close()
+		for _, server := range servers {
+			_ = server.Close()
+		}
 		serving.Wait()
-		for _, d := range []*lambda.Deployment{a.backup, a.restore} {
+		for _, d := range []*lambda.Deployment{a.backup, a.restore, a.console} {
 			if v := d.Violations(); len(v) > 0 {
 				t.Errorf("the runtime API was used wrongly: %v", v)
 			}
@@ -60,10 +68,13 @@ func deployOnLambda(t *testing.T, c *local.Cloud) *aws {
 		name, value, _ := strings.Cut(pair, "=")
 		env[name] = value
 	}
-	env["OBS_ENDPOINT"] = "http://" + listener.Addr().String()
+	env["OBS_ENDPOINT"] = serve(a.bucket)
 	env["BACKUP_TIME_ZONE"] = "Asia/Shanghai"
-	for name, to := range map[string]**lambda.Deployment{"backup": &a.backup, "restore": &a.restore} {
-		d, err := service.Deploy(t.Context(), lambda.Function{Name: name, Bootstrap: filepath.Join(dist, name, "bootstrap"), Env: env, Timeout: 5 * time.Minute, MemoryMB: 512})
+	env["BACKUP_FUNCTION"] = "backup"
+	api := serve(a.Service)
+	env["AWS_ENDPOINT_URL_LAMBDA"], env["AWS_ENDPOINT_URL_SCHEDULER"] = api, api
+	for name, to := range map[string]**lambda.Deployment{"backup": &a.backup, "restore": &a.restore, "console": &a.console} {
+		d, err := a.Deploy(t.Context(), lambda.Function{Name: name, Bootstrap: filepath.Join(dist, name, "bootstrap"), Env: env, Timeout: 5 * time.Minute, MemoryMB: 512})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,29 +148,113 @@ func TestLambda_backs_up_on_schedule_and_restores_by_an_S3_event(t *testing.T) {
 	sameContent(t, first, second, differences)
 }
 
-// post asks for a restore through API Gateway's HTTP API (payload format 2.0) and returns its id.
-func (a *aws) post(t *testing.T, request string) string {
+// request sends a request to a function as API Gateway's HTTP API does (payload format 2.0).
+func (a *aws) request(t *testing.T, d *lambda.Deployment, method, path, body string) gatewayAnswer {
 	t.Helper()
 	event, err := json.Marshal(map[string]any{
-		"version": "2.0", "routeKey": "POST /restores", "rawPath": "/restores", "rawQueryString": "",
+		"version": "2.0", "routeKey": method + " " + path, "rawPath": path, "rawQueryString": "",
 		"headers":        map[string]string{"content-type": "application/json", "host": "api.example.com"},
-		"requestContext": map[string]any{"http": map[string]string{"method": "POST", "path": "/restores", "sourceIp": "192.0.2.10"}, "stage": "$default", "requestId": "x="},
-		"body":           request, "isBase64Encoded": false,
+		"requestContext": map[string]any{"http": map[string]string{"method": method, "path": path, "sourceIp": "192.0.2.10"}, "stage": "$default", "requestId": "x="},
+		"body":           body, "isBase64Encoded": false,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	response := parse[struct {
-		StatusCode int
-		Headers    map[string]string
-		Body       string
-	}](t, invoke(t, a.restore, string(event)))
+	return parse[gatewayAnswer](t, invoke(t, d, string(event)))
+}
+
+type gatewayAnswer struct {
+	StatusCode int
+	Headers    map[string]string
+	Body       string
+}
+
+// post asks for a restore and returns its id.
+func (a *aws) post(t *testing.T, request string) string {
+	t.Helper()
+	response := a.request(t, a.restore, http.MethodPost, "/restores", request)
 	location := response.Headers["Location"] + response.Headers["location"]
 	id, ok := strings.CutPrefix(location, "/restores/")
 	if response.StatusCode != http.StatusAccepted || !ok {
 		t.Fatalf("%+v", response)
 	}
 	return id
+}
+
+// nightlySchedule is the schedule of template.yaml for the backup function.
+const nightlySchedule = `{"Description":"Takes the nightly backup","FlexibleTimeWindow":{"Mode":"OFF"},"ScheduleExpression":"cron(0 0 * * ? *)","ScheduleExpressionTimezone":"Asia/Shanghai",
+	"State":"ENABLED","Target":{"Arn":"arn:aws:lambda:eu-central-1:000000000000:function:backup","RoleArn":"arn:aws:iam::000000000000:role/stack-NightlyRole",
+	"Input":"{\"time\":\"<aws.scheduler.scheduled-time>\"}","RetryPolicy":{"MaximumRetryAttempts":10,"MaximumEventAgeInSeconds":21600},
+	"DeadLetterConfig":{"Arn":"arn:aws:sqs:eu-central-1:000000000000:stack-FailedEvents"}}}`
+
+func TestLambda_the_console_switches_the_nightly_schedule_and_starts_backups(t *testing.T) {
+	t.Parallel()
+	c, _ := filled(t, local.Options{})
+	a := deployOnLambda(t, c)
+	if err := a.CreateSchedule("stack-nightly", nightlySchedule); err != nil {
+		t.Fatal(err)
+	}
+	asked := func(method, body string) (state struct {
+		Enabled                            bool
+		Folder, Trigger, TimeZone, Message string
+		NextRun                            *time.Time
+	}) {
+		t.Helper()
+		answer := a.request(t, a.console, method, "/schedule", body)
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("%s /schedule: %+v", method, answer)
+		}
+		if err := json.Unmarshal([]byte(answer.Body), &state); err != nil {
+			t.Fatal(err)
+		}
+		return state
+	}
+	midnight := time.Date(2026, 11, 21, 16, 0, 0, 0, time.UTC) // in Shanghai
+
+	if got := asked(http.MethodGet, ""); !got.Enabled || got.Trigger != "stack-nightly" || got.TimeZone != "Asia/Shanghai" || got.NextRun == nil || got.NextRun.UTC().Hour() != 16 {
+		t.Errorf("at first: %+v", got)
+	}
+	if got := asked(http.MethodPut, `{"enabled":false}`); got.Enabled || got.NextRun != nil {
+		t.Errorf("switched off: %+v", got)
+	}
+	if id, err := a.Tick("default", "stack-nightly", midnight); err != nil || id != "" {
+		t.Errorf("a schedule that is off ran: %q, %v", id, err)
+	}
+	if got := asked(http.MethodPut, `{"enabled":true,"folder":"nights"}`); !got.Enabled || got.Folder != "nights" {
+		t.Errorf("switched on: %+v", got)
+	}
+	if got := asked(http.MethodGet, ""); !got.Enabled || got.Folder != "nights" {
+		t.Errorf("at last: %+v", got)
+	}
+	id, err := a.Tick("default", "stack-nightly", midnight)
+	if err != nil || id == "" {
+		t.Fatalf("the night: %q, %v", id, err)
+	}
+	night, err := a.backup.Event(t.Context(), id)
+	if err != nil || night.FunctionError != nil {
+		t.Fatalf("the night: %v, %+v", err, night.FunctionError)
+	}
+	// The scheduled time is in the input still: the date is that of the schedule's night.
+	a.object(t, local.WorkspaceID+"/nights/2026-11-22/backup.json")
+	settings, _ := a.Schedule("default", "stack-nightly")
+	for _, kept := range []string{`"MaximumRetryAttempts":10`, "stack-FailedEvents", "stack-NightlyRole", "Takes the nightly backup", `"cron(0 0 * * ? *)"`} {
+		if !strings.Contains(string(settings), kept) {
+			t.Errorf("the schedule has lost %s: %s", kept, settings)
+		}
+	}
+
+	answer := a.request(t, a.console, http.MethodPost, "/backups", `{}`)
+	var started struct{ RequestID string }
+	if err := json.Unmarshal([]byte(answer.Body), &started); err != nil || answer.StatusCode != http.StatusAccepted {
+		t.Fatalf("POST /backups: %+v, %v", answer, err)
+	}
+	byHand, err := a.backup.Event(t.Context(), started.RequestID)
+	if err != nil || byHand.FunctionError != nil {
+		t.Fatalf("by hand: %v, %+v", err, byHand.FunctionError)
+	}
+	if got := parse[backups](t, byHand.Payload); got.Status != "COMPLETE" {
+		t.Errorf("by hand: %+v", got)
+	}
 }
 
 func TestLambda_counts_a_partial_backup_as_failed(t *testing.T) {

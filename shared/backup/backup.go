@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -91,7 +92,14 @@ func run(ctx context.Context, source Workspace, v *vault.Vault, folder *vault.Fo
 	if done, err := existing(ctx, folder, opts.Workspace, res); done || err != nil {
 		return err
 	}
+	var atWork atomic.Pointer[taking]
 	leaseOpts := opts.Lease
+	leaseOpts.Note = func() string {
+		if t := atWork.Load(); t != nil {
+			return t.remark()
+		}
+		return ""
+	}
 	leaseOpts.OnWait = func(holder lease.Holder) {
 		zerolog.Ctx(ctx).Info().Str("operation", "backup").Str("path", folder.Path()).Str("holder", holder.Owner).Msg("another run works on this backup: waiting for it")
 	}
@@ -122,6 +130,7 @@ func run(ctx context.Context, source Workspace, v *vault.Vault, folder *vault.Fo
 	}
 	w.Previous(previous)
 	t := newTaking(source, w, opts, opts.Workspace.ID+"/"+folder.Name)
+	atWork.Store(t)
 	if previous != nil {
 		t.hadVariables = previous.Manifest.Counts[asset.Env]
 		t.remember(previous.Manifest, started)

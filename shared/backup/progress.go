@@ -73,7 +73,7 @@ func (t *taking) mark(ctx context.Context) error {
 	if t.isMarked() { // by the one before
 		return nil
 	}
-	if err := t.writer.SaveProgress(ctx, nil); err != nil {
+	if err := t.writer.SaveProgress(ctx, t.count(), nil); err != nil {
 		return err
 	}
 	t.mu.Lock()
@@ -113,6 +113,11 @@ func (t *taking) saveNow(ctx context.Context) {
 	now := t.opts.Now()
 	due := !t.saving && now.Sub(t.saved) >= saveEvery
 	t.saving = t.saving || due
+	if now.Sub(t.counted) >= countEvery {
+		t.counted = now
+		tally := t.tallied(now)
+		t.tally.Store(&tally)
+	}
 	t.mu.Unlock()
 	if !due {
 		return
@@ -151,7 +156,49 @@ func (t *taking) save(ctx context.Context) error {
 	if failed != nil {
 		return failed
 	}
-	return t.writer.SaveProgress(ctx, assets)
+	return t.writer.SaveProgress(ctx, t.count(), assets)
+}
+
+// countEvery is how often at most a run counts what it has stored, for those who look on.
+const countEvery = time.Second
+
+// count says how far the run is now.
+func (t *taking) count() vault.Tally {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tallied(t.opts.Now())
+}
+
+// tallied is count for a caller that holds the lock.
+func (t *taking) tallied(now time.Time) vault.Tally {
+	tally := vault.Tally{At: now.UTC()}
+	for _, e := range t.assets {
+		if e.done {
+			tally.Done++
+		}
+	}
+	for _, kind := range listed() {
+		if !t.seen[kind] && !t.couldNotList(kind) {
+			tally.Done += len(t.resumed) // stored, and most likely still there when the listing comes to it
+			return tally
+		}
+	}
+	total := len(t.assets)
+	tally.Total = &total
+	return tally
+}
+
+// remark is what the lease says of the run: renewed three times in its time to live, it costs no request of its own.
+func (t *taking) remark() string {
+	tally := t.tally.Load()
+	if tally == nil {
+		return ""
+	}
+	text, err := json.Marshal(tally)
+	if err != nil {
+		return ""
+	}
+	return string(text)
 }
 
 // Interrupted is the error of a run whose time ended before its work. What it stored is kept, and the next run for the same folder goes on

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,7 +36,8 @@ type taking struct {
 	trust  *bulk.Trust[*entry]
 	work   *work
 
-	marking chan struct{} // taken while the folder is being marked
+	marking chan struct{}               // taken while the folder is being marked
+	tally   atomic.Pointer[vault.Tally] // how far the run is, as of a moment ago; nil at first
 
 	mu           sync.Mutex                     // guards what follows while kinds are listed and read side by side
 	assets       map[asset.Ref]*entry           // by identity
@@ -50,6 +52,7 @@ type taking struct {
 	differed     map[string]vault.Single // classes in which a sample of bulk definitions differed, in this run or in one not long ago
 	drift        map[asset.Ref]vault.Drift
 	saved        time.Time // when the progress was saved last
+	counted      time.Time // when the tally was made last
 	saving       bool
 	marked       bool                        // the folder holds progress.json
 	busy         map[asset.Ref]chan struct{} // assets whose objects are being written; closed when that ends
@@ -145,7 +148,9 @@ func (t *taking) read(ctx context.Context) error {
 
 // round lists every kind, and reads and stores what is new or has changed while the listings go on. It tells whether there was anything.
 func (t *taking) round(ctx context.Context, number int) (took bool, err error) {
+	t.mu.Lock() // what the round before has read may still be stored, and counted
 	t.totals, t.unlisted = map[asset.Kind]factory.Listing{}, nil
+	t.mu.Unlock()
 	r := t.newReading()
 	if number == 0 {
 		r.start(&r.reads, func() error { return t.readEnv(r.ctx) })

@@ -49,6 +49,7 @@ type Config struct {
 	BackupFunction        string // BACKUP_FUNCTION: URN, ARN or name; may be empty
 	Self                  Self   // RUNTIME_PACKAGE, RUNTIME_FUNC_NAME, RUNTIME_FUNC_VERSION: what runs, where that is FunctionGraph
 	FunctionGraphEndpoint string // FUNCTIONGRAPH_ENDPOINT: base URL without a slash at its end; empty for the restore function
+	AWS                   AWS    // the account and region that the console runs in, where that is Lambda
 
 	TimeZone        *time.Location // BACKUP_TIME_ZONE; nil: the zone is that of the event's own time
 	Keep            Keep           // BACKUP_KEEP; the zero value keeps everything
@@ -105,6 +106,7 @@ func Load(function Function, lookup Lookup, opts Options) (*Config, error) {
 		c.SMNEndpoint = r.endpoint("SMN_ENDPOINT", regional("smn", c.Region))
 	}
 	c.Self = r.self(c)
+	r.aws(c)
 	c.LogLevel = r.logLevel()
 	keys.check(r, c)
 

@@ -10,9 +10,16 @@ const wantEndpoint = "a base URL such as https://host or https://host:port, with
 
 // endpoint reads the base URL of a service, or returns the default one.
 func (r *reader) endpoint(name, byDefault string) string {
-	value := r.text(name)
+	if value := r.checkedEndpoint(name, r.text(name)); value != "" {
+		return value
+	}
+	return byDefault
+}
+
+// checkedEndpoint is the base URL of a service in a variable without a slash at its end; empty when it is not set.
+func (r *reader) checkedEndpoint(name, value string) string {
 	if value == "" {
-		return byDefault
+		return ""
 	}
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") ||

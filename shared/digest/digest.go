@@ -5,16 +5,15 @@
 // bounded; what cannot be told is counted apart and never passes for unchanged; and it holds names only, never a variable's value and never a
 // script's text.
 //
-// An asset has changed when its content differs, unless the API said of both that they were changed last at the same moment: a job's export and its own
-// call may spell one job differently, and which of them a run could use may change from night to night. Where a time is missing, the content alone decides.
+// When an asset has changed is for [compare.Manifests] to say.
 package digest
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/compare"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
@@ -73,190 +72,37 @@ func (d Digest) Total() int { return d.Added + d.Changed + d.Removed + d.Renamed
 // Between compares two backups of a workspace. before is nil for the first backup.
 func Between(before, after *vault.Manifest) Digest {
 	d := Digest{Changes: []Change{}}
-	old := map[asset.Ref]vault.Asset{}
-	if before != nil {
-		if after.Previous != nil {
-			d.Since = strings.TrimSuffix(after.Previous.Path, "manifest.json")
-		}
-		for _, a := range before.Assets {
-			old[a.Ref().Identity()] = a
-		}
+	if before != nil && after.Previous != nil {
+		d.Since = strings.TrimSuffix(after.Previous.Path, "manifest.json")
 	}
-	var added, changed []vault.Asset
-	for _, a := range after.Assets {
-		was, existed := old[a.Ref().Identity()]
-		delete(old, a.Ref().Identity())
-		if !existed {
-			added = append(added, a)
-			continue
-		}
-		switch differs(was, a) {
-		case yes:
-			changed = append(changed, a)
-		case unknown:
-			d.Unknown++
-		}
-	}
-	removed := make([]vault.Asset, 0, len(old))
-	for _, a := range old {
-		removed = append(removed, a)
-	}
-	order(removed)
-	order(added)
-	order(changed)
-	removed, added, renamed := rename(removed, added)
+	sorted := compare.Manifests(cmp.Or(before, &vault.Manifest{Workspace: after.Workspace}), after)
+	d.Unknown = len(sorted.Unknown)
 
-	d.Added, d.Changed, d.Removed, d.Renamed = len(added), len(changed), len(removed), len(renamed)
+	d.Added, d.Changed, d.Removed, d.Renamed = len(sorted.Added), len(sorted.Changed), len(sorted.Removed), len(sorted.Renamed)
 	if before != nil && len(before.Assets) > 0 {
 		d.LostShare = float64(d.Removed) / float64(len(before.Assets))
 		d.MassLoss = d.Removed*massLossParts > len(before.Assets)
 	}
-	all := slices.Concat(changes(Removed, removed), renamed, changes(Changed, changed), changes(Added, added))
+	var all []Change
+	for _, a := range sorted.Removed {
+		all = append(all, change(Removed, a))
+	}
+	for _, pair := range sorted.Renamed {
+		c := change(Renamed, pair.To)
+		c.From = compare.FullName(pair.From.Ref())
+		all = append(all, c)
+	}
+	for _, pair := range sorted.Changed {
+		all = append(all, change(Changed, pair.To))
+	}
+	for _, a := range sorted.Added {
+		all = append(all, change(Added, a))
+	}
 	if before != nil { // Of the first backup the manifest is the list.
 		d.Changes = append(d.Changes, all[:min(len(all), MaxChanges)]...)
 	}
 	d.Unlisted = len(all) - len(d.Changes)
 	return d
-}
-
-// rename takes out of removed and added what is one asset under another name: the only ones of their kind with a certain content.
-func rename(removed, added []vault.Asset) (stillRemoved, stillAdded []vault.Asset, renamed []Change) {
-	type content struct {
-		kind asset.Kind
-		hash string
-	}
-	of := func(a vault.Asset) content { return content{a.Kind, a.ContentSHA256} }
-	count := func(assets []vault.Asset) map[content][]vault.Asset {
-		by := map[content][]vault.Asset{}
-		for _, a := range assets {
-			if a.ContentSHA256 != "" {
-				by[of(a)] = append(by[of(a)], a)
-			}
-		}
-		return by
-	}
-	gone, come := count(removed), count(added)
-	pair := func(a vault.Asset) bool { return len(gone[of(a)]) == 1 && len(come[of(a)]) == 1 }
-	for _, a := range added {
-		if !pair(a) {
-			stillAdded = append(stillAdded, a)
-			continue
-		}
-		c := change(Renamed, a)
-		was := gone[of(a)][0]
-		c.From = was.Name
-		if was.Kind == asset.Resources {
-			c.From = strings.TrimSuffix(was.Directory, "/") + "/" + was.Name
-		}
-		renamed = append(renamed, c)
-	}
-	return slices.DeleteFunc(removed, pair), stillAdded, renamed
-}
-
-// answer is whether two assets differ.
-type answer int
-
-const (
-	no answer = iota
-	yes
-	unknown
-)
-
-// differs compares an asset with itself a day before. A definition that was changed last at the same moment is the same, however it was read.
-func differs(a, b vault.Asset) answer {
-	definition := no
-	if a.LastModified == nil || b.LastModified == nil || !a.LastModified.Equal(*b.LastModified) {
-		definition = compare(
-			side{a.ContentSHA256, a.Size, encrypted(a.Key), a.LastModified != nil, ""},
-			side{b.ContentSHA256, b.Size, encrypted(b.Key), b.LastModified != nil, ""},
-			func() bool { return false })
-	}
-	return either(definition, filesDiffer(a.Files, b.Files))
-}
-
-// filesDiffer compares the files that a resource points to: one may change while the definition stays.
-func filesDiffer(before, after []vault.File) answer {
-	old := map[string]vault.File{}
-	for _, f := range before {
-		old[f.Location] = f
-	}
-	result := no
-	for _, b := range after {
-		a, existed := old[b.Location]
-		if !existed {
-			continue // The definition has changed then, or an older version did not look for this file.
-		}
-		if a.Key == "" && b.Key == "" {
-			continue
-		}
-		if a.Key == "" || b.Key == "" {
-			return yes // It has come, or it has gone.
-		}
-		result = either(result, compare(
-			side{a.ContentSHA256, a.Size, encrypted(a.Key), a.LastModified != nil, a.SourceETag},
-			side{b.ContentSHA256, b.Size, encrypted(b.Key), b.LastModified != nil, b.SourceETag},
-			func() bool { return a.LastModified.Equal(*b.LastModified) }))
-	}
-	return result
-}
-
-// side is what a manifest knows of stored content.
-type side struct {
-	content   string
-	size      int64
-	encrypted bool
-	dated     bool
-	etag      string // of a file's source
-}
-
-// compare takes the best proof there is: the hash of the content, the source's ETag, the time of the last change, and of two files stored in the same way their size.
-func compare(a, b side, sameTime func() bool) answer {
-	is := func(differs bool) answer {
-		if differs {
-			return yes
-		}
-		return no
-	}
-	switch {
-	case a.content != "" && b.content != "":
-		return is(a.content != b.content)
-	case a.etag != "" && b.etag != "":
-		return is(a.etag != b.etag)
-	case a.dated && b.dated:
-		return is(!sameTime())
-	case a.encrypted == b.encrypted:
-		return is(a.size != b.size)
-	}
-	return unknown
-}
-
-// either is yes if one of them is, else unknown if one is.
-func either(a, b answer) answer {
-	switch {
-	case a == yes || b == yes:
-		return yes
-	case a == unknown || b == unknown:
-		return unknown
-	}
-	return no
-}
-
-// encrypted tells an encrypted object by its key.
-func encrypted(key string) bool { return strings.HasSuffix(key, ".age") }
-
-// order is that of manifests: by kind in restore order, then by key.
-func order(assets []vault.Asset) {
-	slices.SortFunc(assets, func(a, b vault.Asset) int {
-		return cmp.Or(slices.Index(asset.Kinds(), a.Kind)-slices.Index(asset.Kinds(), b.Kind), cmp.Compare(a.Key, b.Key))
-	})
-}
-
-func changes(what string, assets []vault.Asset) []Change {
-	list := make([]Change, 0, len(assets))
-	for _, a := range assets {
-		list = append(list, change(what, a))
-	}
-	return list
 }
 
 func change(what string, a vault.Asset) Change {

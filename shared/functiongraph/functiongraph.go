@@ -1,4 +1,5 @@
-// Package functiongraph is the client of FunctionGraph's API, as far as a function needs it that hands work to itself.
+// Package functiongraph is the client of FunctionGraph's API, as far as a function needs it that hands work to itself or to another one, and that switches
+// another one's timer on and off.
 //
 // What it guarantees: a call that it reports as accepted was accepted; one that it reports as failed may have been accepted only where the error says
 // so (signing.Error.Unknown). An invocation is handed over again when its answer was lost, so that the function may run twice: what is handed over
@@ -44,6 +45,7 @@ type Options struct {
 type Client struct {
 	api     *signing.Client
 	project string
+	sleep   func(ctx context.Context, d time.Duration) error
 }
 
 // New checks the options and returns a client. It sends nothing.
@@ -56,7 +58,22 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("FunctionGraph client: %w", err)
 	}
-	return &Client{api: api, project: o.ProjectID}, nil
+	c := &Client{api: api, project: o.ProjectID, sleep: o.Sleep}
+	if c.sleep == nil {
+		c.sleep = sleep
+	}
+	return c, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
 }
 
 // InvokeAsync queues an event for the function with this URN and returns the request id of the invocation that will run ("Executing a Function

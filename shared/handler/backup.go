@@ -177,7 +177,7 @@ func folderProblem(folder string) string {
 			return "has a segment that is no name"
 		case vault.IsFolderName(segment):
 			return "lies in a backup"
-		case slices.Contains([]string{"restore-requests", "restores", "drills", "leases", "removed"}, segment):
+		case slices.Contains([]string{"restore-requests", "restores", "drills", "leases", "removed", "verifications"}, segment):
 			return "is a folder of the functions' own"
 		case strings.ContainsFunc(segment, func(r rune) bool { return unicode.IsControl(r) || strings.ContainsRune(`\{}`, r) }):
 			return "has a character that no folder may have"

@@ -10,6 +10,8 @@ import (
 
 	"github.com/dataarts-backup/dataarts-backup/shared/config"
 	"github.com/dataarts-backup/dataarts-backup/shared/event"
+	"github.com/dataarts-backup/dataarts-backup/shared/history"
+	"github.com/dataarts-backup/dataarts-backup/shared/page"
 	"github.com/dataarts-backup/dataarts-backup/shared/restore"
 	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
@@ -19,7 +21,7 @@ import (
 // writes nothing, and it does not talk to DataArts.
 func Console(options Options) runtime.Handler {
 	options = options.withDefaults()
-	page := newPage()
+	renderer, known, graphs := page.New(), newRemembered(), history.NewCache(keptGraphs)
 	return func(ctx context.Context, inv runtime.Invocation) (any, error) {
 		e, err := event.Decode(inv.Payload)
 		if err != nil {
@@ -33,7 +35,7 @@ func Console(options Options) runtime.Handler {
 		if err != nil {
 			return unusable(ctx, request, err)
 		}
-		c := &console{session: s, page: page}
+		c := &console{session: s, page: renderer, remembered: known, graphs: graphs}
 		return serve(ctx, c.routes(ctx), request)
 	}
 }
@@ -41,31 +43,30 @@ func Console(options Options) runtime.Handler {
 // console is one invocation of the console function.
 type console struct {
 	*session
-	page *page
+	page       *page.Page
+	remembered *remembered
+	graphs     *history.Cache
 }
 
 func (c *console) routes(ctx context.Context) []route {
-	routes := []route{
-		{http.MethodGet, "/", func(r event.Request, _ []string) (reply, error) { return c.show(ctx, r) }},
-		{http.MethodGet, "/backups", func(r event.Request, _ []string) (reply, error) { return c.backups(ctx, r) }},
-		{http.MethodGet, "/backups/{name}", func(r event.Request, p []string) (reply, error) { return c.backup(ctx, r, p[0]) }},
-		{http.MethodPost, "/backups/{name}/verify", func(r event.Request, p []string) (reply, error) { return c.verifyBackup(ctx, r, p[0]) }},
-		{http.MethodGet, "/folders", func(r event.Request, _ []string) (reply, error) { return c.folders(ctx, r) }},
-	}
-	for i := range routes {
-		routes[i].serve = bodiless(routes[i].serve)
-	}
-	return routes
-}
-
-// bodiless takes the body from the answer to a HEAD request: not every gateway does.
-func bodiless(serve func(event.Request, []string) (reply, error)) func(event.Request, []string) (reply, error) {
-	return func(r event.Request, parameters []string) (reply, error) {
-		answer, err := serve(r, parameters)
-		if r.Method == http.MethodHead {
-			answer.body = nil
-		}
-		return answer, err
+	return []route{
+		{method: http.MethodGet, pattern: "/", serve: func(r event.Request, _ []string) (reply, error) { return c.show(ctx, r) }},
+		{method: http.MethodGet, pattern: "/backups", serve: func(r event.Request, _ []string) (reply, error) { return c.backups(ctx, r) }},
+		{method: http.MethodPost, pattern: "/backups", serve: func(r event.Request, _ []string) (reply, error) { return c.postBackups(ctx, r) }},
+		{method: http.MethodGet, pattern: "/backups/{name}", serve: func(r event.Request, p []string) (reply, error) { return c.backup(ctx, r, p[0]) }},
+		{method: http.MethodGet, pattern: "/backups/{name}/diff/{other}", serve: func(r event.Request, p []string) (reply, error) { return c.diffRoute(ctx, r, p[0], p[1]) }},
+		{method: http.MethodGet, pattern: "/backups/{name}/asset", serve: func(r event.Request, p []string) (reply, error) { return c.assetRoute(ctx, r, p[0]) }},
+		{method: http.MethodGet, pattern: "/backups/{name}/document", serve: func(r event.Request, p []string) (reply, error) { return c.documentRoute(ctx, r, p[0]) }},
+		{method: http.MethodPut, pattern: "/backups/{name}/document", maxBody: maxDocument, serve: func(r event.Request, p []string) (reply, error) { return c.editRoute(ctx, r, p[0]) }},
+		{method: http.MethodGet, pattern: "/backups/{name}/export", serve: func(r event.Request, p []string) (reply, error) { return c.exportRoute(ctx, r, p[0]) }},
+		{method: http.MethodPost, pattern: "/backups/{name}/verify", serve: func(r event.Request, p []string) (reply, error) { return c.verifyBackup(ctx, r, p[0]) }},
+		{method: http.MethodGet, pattern: "/calendar", serve: func(r event.Request, _ []string) (reply, error) { return c.showCalendar(ctx, r) }},
+		{method: http.MethodGet, pattern: "/schedule", serve: func(r event.Request, _ []string) (reply, error) { return c.showSchedule(ctx, r) }},
+		{method: http.MethodPut, pattern: "/schedule", serve: func(r event.Request, _ []string) (reply, error) { return c.putSchedule(ctx, r) }},
+		{method: http.MethodGet, pattern: "/backups/{name}/graph", serve: func(r event.Request, p []string) (reply, error) { return c.graphRoute(ctx, r, p[0]) }},
+		{method: http.MethodGet, pattern: "/log", serve: func(r event.Request, _ []string) (reply, error) { return c.logRoute(ctx, r) }},
+		{method: http.MethodGet, pattern: "/find", serve: func(r event.Request, _ []string) (reply, error) { return c.findRoute(ctx, r) }},
+		{method: http.MethodGet, pattern: "/folders", serve: func(r event.Request, _ []string) (reply, error) { return c.folders(ctx, r) }},
 	}
 }
 

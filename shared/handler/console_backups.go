@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
@@ -25,10 +24,6 @@ const (
 	mostAssets    = 5000
 )
 
-// inspections is how many folders are looked at at once. A large workspace's manifest is 10 MB and takes several times that while it is read,
-// and the function may have little memory.
-const inspections = 4
-
 // stateUnreadable is the status of a folder about which nothing is known, because the store did not give an object out.
 const stateUnreadable vault.State = "UNREADABLE"
 
@@ -43,6 +38,8 @@ type backupSummary struct {
 	DurationMS *int64             `json:"durationMs"`
 	Size       *int64             `json:"size"` // bytes of all assets and files, as stored
 	Message    string             `json:"message"`
+	Verified   *verifiedState     `json:"verified"` // null where it was not verified since it was taken
+	Progress   *backupProgress    `json:"progress"` // of an INCOMPLETE backup; null where it is not known, and for the others
 }
 
 // backupList is the answer to GET /backups.
@@ -92,11 +89,15 @@ func (c *console) listBackups(ctx context.Context, workspace, after string, limi
 	}
 	slices.Reverse(folders)
 	list.Backups = make([]backupSummary, len(folders))
+	var records verificationRecords
+	if len(folders) > 0 {
+		records = c.verificationRecords(ctx, v)
+	}
 	var group errgroup.Group
-	group.SetLimit(inspections)
+	group.SetLimit(outlines)
 	for i, f := range folders {
 		group.Go(func() error {
-			list.Backups[i] = inspected(ctx, f)
+			list.Backups[i] = c.summary(ctx, f, records)
 			return ctx.Err()
 		})
 	}
@@ -105,16 +106,6 @@ func (c *console) listBackups(ctx context.Context, workspace, after string, limi
 	}
 	list.Drills = c.lastDrills(ctx, workspace)
 	return list, nil
-}
-
-// inspected is how a folder stands. One that cannot be read is said to be so, and does not hide the others.
-func inspected(ctx context.Context, f *vault.Folder) backupSummary {
-	found, err := f.Inspect(ctx)
-	if err != nil {
-		zerolog.Ctx(ctx).Error().Err(err).Str("path", f.Path()).Msg("the backup could not be read")
-		return backupSummary{Name: f.Name, Path: f.Path(), Status: stateUnreadable, Counts: map[asset.Kind]int{}, Message: err.Error()}
-	}
-	return summaryOf(f, found)
 }
 
 func summaryOf(f *vault.Folder, found vault.Inspection) backupSummary {
@@ -128,11 +119,12 @@ func summaryOf(f *vault.Folder, found vault.Inspection) backupSummary {
 	}
 	size := m.Size()
 	s.Size = &size
-	if !m.StartedAt.IsZero() {
-		s.StartedAt = &m.StartedAt
+	started, finished := m.StartedAt, m.FinishedAt // copies, so that a summary that is kept does not keep its manifest
+	if !started.IsZero() {
+		s.StartedAt = &started
 	}
-	if !m.FinishedAt.IsZero() {
-		s.FinishedAt = &m.FinishedAt
+	if !finished.IsZero() {
+		s.FinishedAt = &finished
 	}
 	if s.StartedAt != nil && s.FinishedAt != nil {
 		duration := max(0, m.FinishedAt.Sub(m.StartedAt).Milliseconds())
@@ -202,9 +194,10 @@ func are(n int, noun string) string {
 // backupDetail is the answer to GET /backups/{name}.
 type backupDetail struct {
 	backupSummary
-	Manifest *manifestFacts `json:"manifest"` // null where there is none that proves anything
-	Total    int            `json:"total"`    // of the assets
-	Assets   []vault.Asset  `json:"assets"`
+	Manifest *manifestFacts `json:"manifest"`       // null where there is none that proves anything
+	Total    int            `json:"total"`          // of the assets
+	Matching int            `json:"matching"`       // of the assets that fit the query
+	Assets   []vault.Asset  `json:"assets"`         // a page of those
 	Next     string         `json:"next,omitempty"` // the value of after that continues the assets
 }
 
@@ -227,24 +220,37 @@ type manifestFacts struct {
 // backup tells what is in one backup.
 func (c *console) backup(ctx context.Context, r event.Request, name string) (reply, error) {
 	p := &parameters{values: r.Query}
-	limit, after := p.limit(normalAssets, mostAssets), p.text("after")
+	query := assetQueryOf(p)
 	f, err := c.folder(ctx, p, name)
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := c.inspectFolder(ctx, f)
+	detail, err := c.backupDetail(ctx, f, query)
 	if err != nil {
 		return reply{}, err
 	}
+	return jsonReply(http.StatusOK, detail)
+}
+
+// backupDetail is how a folder stands, and a page of those of its assets that a query asks for.
+func (c *console) backupDetail(ctx context.Context, f *vault.Folder, query assetQuery) (backupDetail, error) {
+	found, err := c.inspectFolder(ctx, f)
+	if err != nil {
+		return backupDetail{}, err
+	}
 	detail := backupDetail{backupSummary: summaryOf(f, found), Assets: []vault.Asset{}}
+	if err := c.addLive(ctx, f, found, &detail.backupSummary); err != nil {
+		return backupDetail{}, err
+	}
 	if m := found.Manifest; m != nil {
 		detail.Manifest = &manifestFacts{FormatVersion: m.FormatVersion, SHA256: found.ManifestSHA256, BackupDate: m.BackupDate, Workspace: m.Workspace,
 			ProjectID: m.ProjectID, Region: m.Region, Tool: m.Tool, Totals: nonNilMap(m.Totals), Drift: nonNil(m.Drift), Missing: nonNil(m.Missing),
 			Unsupported: nonNil(m.Unsupported), Previous: m.Previous}
-		detail.Total = len(m.Assets)
-		detail.Assets, detail.Next = assetsAfter(m.Assets, after, limit)
+		matching := query.among(m.Assets)
+		detail.Total, detail.Matching = len(m.Assets), len(matching)
+		detail.Assets, detail.Next = assetsAfter(matching, query.After, query.Limit)
 	}
-	return jsonReply(http.StatusOK, detail)
+	return detail, nil
 }
 
 // assetsAfter is a page of the assets, by ascending key, and the key after which the next page begins.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +32,9 @@ type consoleBench struct {
 	objects *objectstore.Server
 	client  *obs.Client
 	env     map[string]string
+	now     func() time.Time // nil: the real time
+
+	console func() runtime.Handler // one for the whole test, as in a process that serves many requests
 }
 
 func newConsoleBench(t *testing.T) *consoleBench {
@@ -46,10 +50,19 @@ func newConsoleBench(t *testing.T) *consoleBench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &consoleBench{t: t, objects: objects, client: client, env: map[string]string{
+	b := &consoleBench{t: t, objects: objects, client: client, env: map[string]string{
 		"DATAARTS_REGION": "eu-de", "BACKUP_LOCATION": "obs://" + consoleBucket + "/factory", "OBS_ENDPOINT": consoleEndpoint,
 		"OBS_ACCESS_KEY_ID": "access", "OBS_SECRET_ACCESS_KEY": consoleSecret,
 	}}
+	b.console = sync.OnceValue(func() runtime.Handler {
+		return handler.Console(handler.Options{Version: "1.2.3", StoreTransport: b.objects.Transport(), Now: func() time.Time {
+			if b.now != nil {
+				return b.now()
+			}
+			return time.Now()
+		}, Lookup: config.Lookup(func(name string) (string, bool) { value, ok := b.env[name]; return value, ok })})
+	})
+	return b
 }
 
 func (b *consoleBench) vault(prefix string) *vault.Vault {
@@ -142,9 +155,7 @@ func (b *consoleBench) sendWithin(ctx context.Context, method, target string) co
 }
 
 func (b *consoleBench) invoke(ctx context.Context, payload []byte) (any, error) {
-	console := handler.Console(handler.Options{Version: "1.2.3", StoreTransport: b.objects.Transport(),
-		Lookup: config.Lookup(func(name string) (string, bool) { value, ok := b.env[name]; return value, ok })})
-	return console(ctx, runtime.Invocation{RequestID: "request", Payload: payload})
+	return b.console()(ctx, runtime.Invocation{RequestID: "request", Payload: payload})
 }
 
 // decode reads the JSON of an answer that must have this status.

@@ -1,219 +1,297 @@
 package handler
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
-	_ "embed" // the page's template and style
-	"encoding/base64"
 	"errors"
-	"fmt"
-	"html/template"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/event"
+	"github.com/dataarts-backup/dataarts-backup/shared/page"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
-//go:embed page/page.html
-var pageText string
+// How much the page shows at once. All of it is in the JSON.
+const (
+	pageBackups      = 30
+	pageRestorations = 25
+	pageDays         = 35
+	pageRows         = 100
+)
 
-//go:embed page/style.css
-var pageStyle string
+// scheduleTime is how long the page waits to be told of the timer: it shows the backups without.
+const scheduleTime = 4 * time.Second
 
-// newestRestorations is how many restorations the page shows; the restore function's GET /restores lists them all.
-const newestRestorations = 25
-
-// longestMessage is how much of a message the page shows, in characters.
-const longestMessage = 240
-
-// page is the Manage Backup page.
-type page struct {
-	template *template.Template
-	policy   string // its Content-Security-Policy
+// view is one rendering of the page: who asks, for what, and in which language.
+type view struct {
+	*console
+	parameters
+	request    event.Request
+	language   string
+	links      page.Links
+	workspaces []string // that are known
+	workspace  string
+	failed     bool // a section could not be read
+	secret     bool // it reveals values that nobody may keep
 }
 
-// newPage parses the page. It has no script, and its only style is in the page itself and named by its hash, so a browser that keeps to the policy
-// runs and loads nothing that somebody smuggled into a name.
-func newPage() *page {
-	sum := sha256.Sum256([]byte(pageStyle))
-	return &page{
-		template: template.Must(template.New("page").Parse(pageText)),
-		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-			"'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-	}
-}
-
-// pageView is what the page shows.
-type pageView struct {
-	Style      template.CSS
-	Version    string
-	Location   string
-	Workspace  string
-	Workspaces []workspaceLink
-
-	Backups      []backupRow
-	BackupsTotal int
-	BackupsFault string
-	Newest, Next string // links; empty where there is nothing newer or older
-	Drills       drillView
-
-	Restorations      []restorationRow
-	RestorationsTotal int
-	RestorationsFault string
-}
-
-type workspaceLink struct {
-	ID, Link string
-	Current  bool
-}
-
-// backupRow is one row of the backups. Texts are as they are shown.
-type backupRow struct {
-	Name, Date, Path, Status, Message string
-	Counts                            []kindCount
-	Size, Duration                    string
-	Finished                          moment
-}
-
-type kindCount struct {
-	Kind  string
-	Count int
-}
-
-// moment is a time for people and for machines; both empty where it is not known.
-type moment struct{ Text, Machine string }
-
-// restorationRow is one row of the restorations.
-type restorationRow struct {
-	ID, From, Workspace, Policy, Status, Message string
-	On                                           moment
-	Done, Total                                  int
-}
-
-// show renders the page. A section that cannot be read says so, and the other one is shown all the same; the status is then 500.
+// show answers GET /: a file of the page, or one of its views.
 func (c *console) show(ctx context.Context, r event.Request) (reply, error) {
-	p := &parameters{values: r.Query}
-	after := p.folderName("after", p.text("after"))
-	view := pageView{Style: template.CSS(pageStyle), Version: c.options.Version, Location: c.config.Location.String()} //nolint:gosec // our own file
-	status := http.StatusOK
-	failed := func(section string, err error) string {
-		zerolog.Ctx(ctx).Error().Err(err).Str("section", section).Msg("a section of the page could not be read")
-		status = http.StatusInternalServerError
-		return err.Error()
+	p := parameters{values: r.Query}
+	if name := p.text("file"); name != "" {
+		return c.pageFile(name)
 	}
-
-	known, err := c.knownWorkspaces(ctx)
-	if err != nil {
-		view.BackupsFault = failed("workspaces", err)
-	}
-	workspace, err := c.pageWorkspace(p, known)
-	if err := errors.Join(err, p.err()); err != nil {
-		return reply{}, err
-	}
-	view.Workspace = workspace
-	if workspace != "" && !slices.Contains(known, workspace) {
-		known = append(known, workspace)
-	}
-	for _, id := range known {
-		view.Workspaces = append(view.Workspaces, workspaceLink{ID: id, Link: pageLink(id, ""), Current: id == workspace})
-	}
-
-	if view.BackupsFault == "" && (workspace != "" || !c.config.Location.PerWorkspace()) {
-		list, err := c.listBackups(ctx, workspace, after, normalBackups)
-		if err != nil {
-			view.BackupsFault = failed("backups", err)
-		} else {
-			view.fill(list, after)
+	v := &view{console: c, parameters: p, request: r, language: page.Negotiate(p.text("lang"), r.Header.Get("Accept-Language"))}
+	if asked := p.text("lang"); asked != "" {
+		v.links.Language = v.language
+		if !slices.Contains(page.Languages(), asked) {
+			v.fault("lang: %q: want one of %s", asked, strings.Join(page.Languages(), ", "))
 		}
 	}
-	restorations, err := c.restorations(ctx)
+	shown, err := v.show(ctx)
+	if err == nil {
+		err = v.err()
+	}
+	status := http.StatusOK
 	if err != nil {
-		view.RestorationsFault = failed("restorations", err)
+		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+			return reply{}, err
+		}
+		shown, status = v.failure(ctx, err)
 	}
-	view.RestorationsTotal = len(restorations)
-	for _, one := range restorations[:min(len(restorations), newestRestorations)] {
-		view.Restorations = append(view.Restorations, rowOfRestoration(one))
+	if v.failed {
+		status = http.StatusInternalServerError
 	}
-
-	var body bytes.Buffer
-	if err := c.page.template.Execute(&body, view); err != nil {
-		return reply{}, fmt.Errorf("render the page: %w", err)
+	body, err := c.page.Render(v.language, shown)
+	if err != nil {
+		return reply{}, err
 	}
-	return reply{status: status, body: body.Bytes(), header: http.Header{
+	return reply{status: status, body: body, secret: v.secret, header: http.Header{
 		"Content-Type":            {"text/html; charset=utf-8"},
-		"Content-Security-Policy": {c.page.policy},
-		"Referrer-Policy":         {"no-referrer"},
+		"Content-Security-Policy": {c.page.Policy()},
+		"Content-Language":        {v.language},
+		"Vary":                    {"Accept-Language"},
 	}}, nil
 }
 
-// pageWorkspace is the workspace that the page shows: the one asked for, else the first, because the page also offers the others.
-func (c *console) pageWorkspace(p *parameters, known []string) (string, error) {
-	return c.chooseWorkspace(p, func() ([]string, error) { return known[:min(1, len(known))], nil })
+// pageFile answers with the page's style or script. The name changes with the content, so it may be kept.
+func (c *console) pageFile(name string) (reply, error) {
+	f, ok := c.page.File(name)
+	if !ok {
+		return reply{}, notFound("the page has no file %q", name)
+	}
+	return reply{status: http.StatusOK, body: f.Body, header: http.Header{
+		"Content-Type": {f.ContentType}, "Cache-Control": {"private, max-age=31536000, immutable"},
+	}}, nil
 }
 
-func (v *pageView) fill(list backupList, after string) {
-	v.Location, v.BackupsTotal, v.Drills = list.Path, list.Total, viewOfDrills(list.Drills)
+// show finds the view that is asked for.
+func (v *view) show(ctx context.Context) (page.View, error) {
+	var err error
+	if v.workspaces, err = v.knownWorkspaces(ctx); err != nil {
+		v.logged(ctx, "workspaces", err)
+	}
+	unknown := err
+	// The page shows the first workspace where none is asked for, because it also offers the others.
+	v.workspace, err = v.chooseWorkspace(&v.parameters, func() ([]string, error) { return v.workspaces[:min(1, len(v.workspaces))], nil })
+	if err := errors.Join(err, v.err()); err != nil {
+		return nil, err
+	}
+	if v.workspace != "" && !slices.Contains(v.workspaces, v.workspace) {
+		v.workspaces = append(v.workspaces, v.workspace)
+	}
+	v.links.Workspace = v.workspace
+	switch name := v.text("view"); name {
+	case "":
+		return v.main(ctx, unknown), nil
+	case "backup":
+		return v.backup(ctx)
+	case "asset":
+		return v.asset(ctx)
+	case "document":
+		return v.document(ctx)
+	case "compare":
+		return v.compare(ctx)
+	case "find":
+		return v.find(ctx)
+	case "restore":
+		return v.restore(ctx)
+	default:
+		return nil, invalid("view: %q: there is no such view", name)
+	}
+}
+
+// head is what every view has. fields are the parameters, as pairs of name and value, with which the view is asked for.
+func (v *view) head(title string, fields ...string) page.Head {
+	h := page.Head{Title: title, Version: v.options.Version, Location: v.config.Location.String(), Workspace: v.workspace, Links: v.links}
+	if place, err := v.vault(v.workspace, ""); err == nil && (v.workspace != "" || !v.config.Location.PerWorkspace()) {
+		h.Location = place.Path()
+	}
+	for _, id := range v.workspaces {
+		h.Workspaces = append(h.Workspaces, page.Link{Text: id, Href: v.links.To("workspace", id), Current: id == v.workspace})
+	}
+	here := func(language string) string {
+		links := v.links
+		links.Language = language
+		return links.To(fields...)
+	}
+	for _, language := range page.Languages() {
+		h.Languages = append(h.Languages, page.Link{Text: language, Href: here(language), Current: language == v.language})
+	}
+	for _, one := range [][2]string{{"workspace", v.links.Workspace}, {"lang", v.links.Language}} {
+		if one[1] != "" {
+			h.Fields = append(h.Fields, page.Field{Name: one[0], Value: one[1]})
+		}
+	}
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fields[i+1] != "" {
+			h.Fields = append(h.Fields, page.Field{Name: fields[i], Value: fields[i+1]})
+		}
+	}
+	return h
+}
+
+func (v *view) say(text string, arguments ...any) string {
+	return page.Say(v.language, text, arguments...)
+}
+
+// failure is the view of an error.
+func (v *view) failure(ctx context.Context, err error) (page.View, int) {
+	known := errorOf(err)
+	status, message := known.status, known.message
+	if status >= http.StatusInternalServerError {
+		zerolog.Ctx(ctx).Error().Err(err).Msg("a view could not be shown")
+	}
+	return page.Failure{Head: v.head(v.say("This cannot be shown")), Message: message}, status
+}
+
+// logged notes that a section cannot be read; what is shown of it is the error.
+func (v *view) logged(ctx context.Context, section string, err error) string {
+	zerolog.Ctx(ctx).Error().Err(err).Str("section", section).Msg("a section of the page could not be read")
+	v.failed = true
+	return err.Error()
+}
+
+// main is the view of the backups and of the restorations. A section that cannot be read says so, and the others are shown all the same.
+func (v *view) main(ctx context.Context, unknown error) page.View {
+	after, tab := v.folderName("after", v.text("after")), v.text("tab")
+	restored := v.text("restored")
+	m := page.Main{Head: v.head(v.say("Manage Backup"), "tab", tab), Restoring: tab == "restorations"}
+	var sections sync.WaitGroup
+	var backupsErr, restorationsErr error
+	sections.Go(func() { m.Schedule = v.timer(ctx) })
+	sections.Go(func() { restorationsErr = v.fillRestorations(ctx, &m, restored) })
+	if unknown != nil {
+		backupsErr = unknown
+	} else if v.workspace != "" || !v.config.Location.PerWorkspace() {
+		backupsErr = v.fillBackups(ctx, &m, after)
+	}
+	sections.Wait()
+	if backupsErr != nil {
+		m.BackupsFault = v.logged(ctx, "backups", backupsErr)
+	}
+	if restorationsErr != nil {
+		m.RestorationsFault = v.logged(ctx, "restorations", restorationsErr)
+	}
+	for _, b := range m.Backups {
+		m.Live = m.Live || b.Progress != nil
+	}
+	for _, r := range m.Restorations {
+		m.Live = m.Live || r.Status == string(running)
+	}
+	return m
+}
+
+func (v *view) fillBackups(ctx context.Context, m *page.Main, after string) error {
+	list, err := v.listBackups(ctx, v.workspace, after, pageBackups)
+	if err != nil {
+		return err
+	}
+	m.Location, m.BackupsTotal, m.Drills = list.Path, list.Total, viewOfDrills(list.Drills)
 	for _, b := range list.Backups {
-		v.Backups = append(v.Backups, rowOfBackup(b))
+		m.Backups = append(m.Backups, v.rowOfBackup(b))
+		m.Choice = append(m.Choice, b.Name)
 	}
 	if after != "" {
-		v.Newest = pageLink(list.Workspace, "")
+		m.Newest = v.links.To()
 	}
 	if list.Next != "" {
-		v.Next = pageLink(list.Workspace, list.Next)
+		m.Next = v.links.To("after", list.Next)
 	}
+	return nil
 }
 
-// pageLink is a link to the page itself. It is relative, because a gateway may have put a stage before the path.
-func pageLink(workspace, after string) string {
-	query := url.Values{}
-	if workspace != "" {
-		query.Set("workspace", workspace)
-	}
-	if after != "" {
-		query.Set("after", after)
-	}
-	return "?" + query.Encode()
-}
-
-func rowOfBackup(b backupSummary) backupRow {
-	row := backupRow{Name: b.Name, Date: dateOf(b.Name), Path: b.Path, Status: string(b.Status), Message: shorten(b.Message)}
+func (v *view) rowOfBackup(b backupSummary) page.Backup {
+	row := page.Backup{Name: b.Name, Date: dateOf(b.Name), Path: b.Path, Status: string(b.Status), Message: page.Shorten(b.Message),
+		Href: v.links.To("view", "backup", "backup", b.Name), Restorable: slices.Contains([]vault.State{vault.StateComplete, vault.StatePartial, vault.StateUnverified}, b.Status)}
 	for _, k := range asset.Kinds() {
 		if n, ok := b.Counts[k]; ok {
-			row.Counts = append(row.Counts, kindCount{Kind: string(k), Count: n})
+			row.Counts = append(row.Counts, page.Count{Kind: string(k), Count: n})
 		}
 	}
 	if b.Size != nil {
-		row.Size = sizeOf(*b.Size)
+		row.Size = page.Size(*b.Size)
 	}
 	if b.DurationMS != nil {
-		row.Duration = durationOf(*b.DurationMS)
+		row.Duration = page.Duration(*b.DurationMS)
 	}
 	if b.FinishedAt != nil {
-		row.Finished = momentOf(*b.FinishedAt)
+		row.Finished = page.MomentOf(*b.FinishedAt)
 	}
 	return row
 }
 
-func rowOfRestoration(one restoration) restorationRow {
+func (v *view) fillRestorations(ctx context.Context, m *page.Main, _ string) error {
+	restorations, total, err := v.restorations(ctx, pageRestorations)
+	if err != nil {
+		return err
+	}
+	m.RestorationsTotal = total
+	for _, one := range restorations {
+		m.Restorations = append(m.Restorations, v.rowOfRestoration(one))
+	}
+	return nil
+}
+
+func (v *view) rowOfRestoration(one restoration) page.Restoration {
+	row := page.Restoration{ID: one.id, Href: v.links.To("view", "restore", "id", one.id)}
 	if one.fault != nil {
-		row := restorationRow{ID: one.id, Status: string(stateUnreadable), Message: shorten(one.fault.Error())}
+		row.Status, row.Message = string(stateUnreadable), page.Shorten(one.fault.Error())
 		if isDamagedReport(one.fault) {
 			row.Status = string(vault.StateDamaged)
 		}
 		return row
 	}
 	r := one.report
-	return restorationRow{ID: one.id, On: momentOf(r.StartedAt), From: r.Backup, Workspace: r.Workspace, Policy: string(r.DuplicateNamePolicy),
-		Status: string(r.Status), Message: shorten(r.Message), Done: r.Progress.Done, Total: r.Progress.Total}
+	row.On, row.From, row.Workspace, row.Policy = page.MomentOf(r.StartedAt), r.Backup, r.Workspace, string(r.DuplicateNamePolicy)
+	row.Status, row.Message, row.Done, row.Total = string(r.Status), page.Shorten(r.Message), r.Progress.Done, r.Progress.Total
+	return row
+}
+
+// timer is the daily backup's timer. That it cannot be asked is said and hides nothing else.
+func (v *view) timer(ctx context.Context) page.Schedule {
+	if v.config.BackupFunction == "" {
+		return page.Schedule{Fault: v.say("BACKUP_FUNCTION is not set: the console does not know which timer to look at, and cannot start a backup.")}
+	}
+	ctx, cancel := context.WithTimeout(ctx, scheduleTime)
+	defer cancel()
+	s, err := v.schedule(ctx, "")
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("the timer of the daily backup could not be asked")
+		return page.Schedule{Fault: errorOf(err).message, CanRun: true}
+	}
+	shown := page.Schedule{Known: s.Trigger != "", Enabled: s.Enabled, Message: s.Message, Folder: s.Folder, Path: s.Path, Trigger: s.Trigger, Expression: s.Expression, CanRun: true}
+	if s.NextRun != nil {
+		shown.Next = page.MomentOf(*s.NextRun)
+	}
+	return shown
 }
 
 // dateOf is a folder's name as people write it. It is in the zone that the backup was configured with.
@@ -224,45 +302,26 @@ func dateOf(name string) string {
 	return name
 }
 
-func momentOf(t time.Time) moment {
-	if t.IsZero() {
-		return moment{}
+// pageOf cuts one page out of a list: up to limit entries from a position on, and where the next page begins; 0 where there is none.
+func pageOf[T any](list []T, from, limit int) (cut []T, next int) {
+	from = min(max(from, 0), len(list))
+	to := min(from+limit, len(list))
+	if to < len(list) {
+		next = to
 	}
-	t = t.UTC()
-	return moment{Text: t.Format("2006-01-02 15:04:05") + " UTC", Machine: t.Format(time.RFC3339)}
+	return list[from:to], next
 }
 
-// sizeOf is a number of bytes in the unit that people would use.
-func sizeOf(count int64) string {
-	if count < 1<<10 {
-		return fmt.Sprintf("%d B", count)
+// position reads the parameter that says where a page begins.
+func (p *parameters) position(name string) int {
+	text := cmp.Or(p.text(name), "0")
+	n := 0
+	for _, digit := range text {
+		if digit < '0' || digit > '9' || n > 1<<30 {
+			p.fault("%s: %q: want a number", name, text)
+			return 0
+		}
+		n = n*10 + int(digit-'0')
 	}
-	n, units := float64(count), []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
-	unit := 0
-	for n >= 1023.95 && unit < len(units)-1 { // would read as 1024.0
-		n, unit = n/1024, unit+1
-	}
-	return fmt.Sprintf("%.1f %s", n, units[unit])
-}
-
-func durationOf(ms int64) string {
-	d := time.Duration(ms) * time.Millisecond
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", ms)
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Truncate(100*time.Millisecond).Seconds())
-	case d < time.Hour:
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-}
-
-// shorten cuts a message to what fits into a table. The whole of it is in the JSON.
-func shorten(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if runes := []rune(text); len(runes) > longestMessage {
-		return string(runes[:longestMessage-1]) + "…"
-	}
-	return text
+	return n
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestConsole_Requests(t *testing.T) {
 		decodeConsole[consoleError](t, b.send("POST", "/backups"), 405)
 	})
 
-	t.Run("nothing_is_ever_written", func(t *testing.T) {
+	t.Run("nothing_is_written_but_the_record_of_a_verification", func(t *testing.T) {
 		t.Parallel()
 		b := newConsoleBench(t)
 		b.everyState()
@@ -51,14 +52,18 @@ func TestConsole_Requests(t *testing.T) {
 			return n
 		}
 		before := count()
-		for _, r := range []string{"GET /", "GET /backups", "GET /backups/2026-11-01", "POST /backups/2026-11-01/verify", "GET /folders"} {
-			method, target, _ := strings.Cut(r, " ")
-			if a := b.send(method, target); a.Status != 200 {
-				t.Errorf("%s: %d %s", r, a.Status, a.Body)
+		for _, target := range []string{"/", "/backups", "/backups/2026-11-01", "/calendar", "/folders"} {
+			if a := b.send("GET", target); a.Status != 200 {
+				t.Errorf("%s: %d %s", target, a.Status, a.Body)
 			}
 		}
 		if after := count(); after != before {
 			t.Errorf("%d writes", after-before)
+		}
+		b.send("POST", "/backups/2026-11-01/verify")
+		keys, err := b.objects.Keys(consoleBucket, "factory/verifications/")
+		if after := count(); err != nil || after != before+1 || !slices.Equal(keys, []string{"factory/verifications/2026-11-01.json"}) {
+			t.Errorf("%d writes, records %q, %v", after-before, keys, err)
 		}
 	})
 

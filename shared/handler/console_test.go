@@ -117,7 +117,7 @@ func TestConsole_Backups(t *testing.T) {
 		if gets := b.objects.Calls("GetObject") - before; gets != 200 {
 			t.Errorf("%d objects were read for 100 backups, want backup.json and manifest.json of each", gets)
 		}
-		if lists := b.objects.Calls("ListObjects"); lists > 5 { // four pages of folders, and the last drills
+		if lists := b.objects.Calls("ListObjects"); lists > 6 { // four pages of folders, the records of verifications, and the last drills
 			t.Errorf("%d listings for 1000 folders", lists)
 		}
 		// Page by page, every backup comes once.

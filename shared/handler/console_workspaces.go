@@ -39,7 +39,7 @@ func (c *console) knownWorkspaces(ctx context.Context) ([]string, error) {
 
 // workspaceOf is the workspace whose folder has that name. pattern is the segment of the location that holds {workspace}, perhaps more than once.
 func workspaceOf(pattern, name string) (id string, ok bool) {
-	if slices.Contains([]string{"restores", "drills", "leases"}, name) || name+"/" == requestFolder {
+	if slices.Contains([]string{"restores", "drills", "leases", "verifications"}, name) || name+"/" == requestFolder {
 		return "", false // our own folders, which lie there too
 	}
 	times := strings.Count(pattern, workspacePlaceholder)

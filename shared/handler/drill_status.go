@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/drill"
+	"github.com/dataarts-backup/dataarts-backup/shared/page"
 )
 
 // drillStatus tells when the backups of a workspace were last proved to be restorable.
@@ -47,27 +48,21 @@ func summaryOfDrill(r *drill.Record) *drillSummary {
 		BackupAgeMS: r.BackupAgeMS, Message: r.Message}
 }
 
-// drillView is the last drills as the page shows them.
-type drillView struct {
-	Good, Failed, Fault          string
-	GoodFinished, FailedFinished moment
-}
-
-func viewOfDrills(s drillStatus) drillView {
-	v := drillView{Fault: s.Message}
+func viewOfDrills(s drillStatus) page.Drills {
+	v := page.Drills{Fault: s.Message}
 	if d := s.LastGood; d != nil {
-		v.Good = "in " + durationOf(d.DurationMS) + ", the restore in " + durationOf(d.RestoreMS) + ", of " + d.Backup
+		v.Good = "in " + page.Duration(d.DurationMS) + ", the restore in " + page.Duration(d.RestoreMS) + ", of " + d.Backup
 		v.GoodFinished = finishedOf(d)
 	}
 	if d := s.LastFailed; d != nil {
-		v.Failed, v.FailedFinished = shorten(d.Message), finishedOf(d)
+		v.Failed, v.FailedFinished = page.Shorten(d.Message), finishedOf(d)
 	}
 	return v
 }
 
-func finishedOf(d *drillSummary) moment {
+func finishedOf(d *drillSummary) page.Moment {
 	if d.FinishedAt == nil {
-		return moment{}
+		return page.Moment{}
 	}
-	return momentOf(*d.FinishedAt)
+	return page.MomentOf(*d.FinishedAt)
 }

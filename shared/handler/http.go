@@ -44,11 +44,14 @@ func notFound(format string, args ...any) error {
 	return &httpError{status: http.StatusNotFound, code: codeNotFound, message: fmt.Sprintf(format, args...)}
 }
 
-// reply is an HTTP answer.
+// reply is an HTTP answer. What every answer has beside this is added by [encode]: an ETag to a GET, what caches may do with it, and the headers that keep
+// browsers from doing more with it than to show it. A header that a route sets itself stays as it is.
 type reply struct {
 	status int
 	header http.Header
 	body   []byte
+
+	secret bool // it reveals what nobody may keep, such as the values of environment variables
 }
 
 // jsonReply is an answer in JSON.
@@ -60,18 +63,26 @@ func jsonReply(status int, v any) (reply, error) {
 	return reply{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: append(body, '\n')}, nil
 }
 
+// errorOf is an error as the outside sees it: with its status, its code and its words.
+func errorOf(err error) *httpError {
+	if known, ok := errors.AsType[*httpError](err); ok {
+		return known
+	}
+	if _, ok := errors.AsType[strictjson.Faults](err); ok {
+		return &httpError{status: http.StatusBadRequest, code: codeInvalid, message: err.Error()}
+	}
+	if _, ok := errors.AsType[*restore.Refusal](err); ok {
+		return &httpError{status: http.StatusBadRequest, code: codeInvalid, message: err.Error()}
+	}
+	if errors.Is(err, restore.ErrNoReport) {
+		return &httpError{status: http.StatusNotFound, code: codeNotFound, message: err.Error()}
+	}
+	return &httpError{status: http.StatusInternalServerError, code: codeInternal, message: err.Error()}
+}
+
 // errorReply is what an error looks like by HTTP.
 func errorReply(err error) reply {
-	e := &httpError{status: http.StatusInternalServerError, code: codeInternal, message: err.Error()}
-	if known, ok := errors.AsType[*httpError](err); ok {
-		e = known
-	} else if _, ok := errors.AsType[strictjson.Faults](err); ok {
-		e = &httpError{status: http.StatusBadRequest, code: codeInvalid, message: err.Error()}
-	} else if _, ok := errors.AsType[*restore.Refusal](err); ok {
-		e = &httpError{status: http.StatusBadRequest, code: codeInvalid, message: err.Error()}
-	} else if errors.Is(err, restore.ErrNoReport) {
-		e = &httpError{status: http.StatusNotFound, code: codeNotFound, message: err.Error()}
-	}
+	e := errorOf(err)
 	r, encodeErr := jsonReply(e.status, map[string]any{"error": map[string]string{"code": e.code, "message": e.message}})
 	if encodeErr != nil {
 		return reply{status: http.StatusInternalServerError}
@@ -87,11 +98,17 @@ type route struct {
 	method  string
 	pattern string
 	serve   func(r event.Request, parameters []string) (reply, error)
+
+	maxBody int // how many bytes the request's body may have; 0: 1 MiB
 }
 
 // serve answers a request by the first route that fits.
 func serve(ctx context.Context, routes []route, r event.Request) (any, error) {
-	answer, err := dispatch(routes, r)
+	err := admissible(r)
+	var answer reply
+	if err == nil {
+		answer, err = dispatch(routes, r)
+	}
 	if err != nil {
 		answer = errorReply(err)
 	}
@@ -107,23 +124,6 @@ func unusable(ctx context.Context, r event.Request, err error) (any, error) {
 	return encode(r, errorReply(fmt.Errorf("the function is not configured: %w", err)))
 }
 
-// encode gives an answer the form that the request's gateway wants.
-func encode(r event.Request, answer reply) (any, error) {
-	if r.Method == http.MethodHead {
-		answer.body = nil
-	}
-	if answer.header == nil {
-		answer.header = http.Header{}
-	}
-	answer.header.Set("X-Content-Type-Options", "nosniff")
-	answer.header.Set("Cache-Control", "no-store")
-	body, encodeErr := r.Encode(answer.status, answer.header, answer.body)
-	if encodeErr != nil {
-		return nil, fmt.Errorf("encode the HTTP answer: %w", encodeErr)
-	}
-	return json.RawMessage(body), nil
-}
-
 func dispatch(routes []route, r event.Request) (reply, error) {
 	var allowed []string
 	for _, candidate := range routes {
@@ -132,6 +132,9 @@ func dispatch(routes []route, r event.Request) (reply, error) {
 			continue
 		}
 		if candidate.method == r.Method || (candidate.method == http.MethodGet && r.Method == http.MethodHead) {
+			if err := fitting(len(r.Body), candidate.maxBody); err != nil {
+				return reply{}, err
+			}
 			return candidate.serve(r, parameters)
 		}
 		allowed = append(allowed, candidate.method)

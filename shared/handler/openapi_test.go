@@ -102,6 +102,10 @@ func TestOpenAPI(t *testing.T) {
 		})
 		b.backup("factory", "2026-12-01", nil)
 		b.put("factory/2026-12-01/4_jobs/nightly.job", "{}")
+		b.put("jars/x.jar", "x")
+		b.keep("2026-12-02", nil, variables(`{"params":[{"name":"A","value":"v"}]}`), script("s", "Shell", "#{Env.get('A')}"), script("huge", "Shell", strings.Repeat("x", 5<<20)),
+			hiveJob("j", "n", "c"), keptAsset{kind: asset.Resources, name: "r", directory: "/", definition: `{}`, files: []string{"obs://backups/jars/x.jar"}},
+			keptAsset{kind: asset.Scripts, name: "noise", directory: "/", definition: fmt.Sprintf(`{"content":"%x"}`, noise(5<<20))})
 		for _, c := range []struct{ method, target, path string }{
 			{"GET", "/backups", "/backups"},
 			{"GET", "/backups?limit=2", "/backups"},
@@ -112,9 +116,41 @@ func TestOpenAPI(t *testing.T) {
 			{"GET", "/backups/2026-11-06", "/backups/{name}"},
 			{"GET", "/backups/2026-01-01", "/backups/{name}"},
 			{"GET", "/backups/x", "/backups/{name}"},
+			{"GET", "/backups/2026-11-30/diff/2026-12-01", "/backups/{name}/diff/{other}"},
+			{"GET", "/backups/2026-11-02/diff/2026-11-30?limit=1", "/backups/{name}/diff/{other}"},
+			{"GET", "/backups/2026-11-30/diff/live", "/backups/{name}/diff/{other}"},
+			{"GET", "/backups/2026-11-30/diff/x?limit=x", "/backups/{name}/diff/{other}"},
+			{"GET", "/backups/2026-11-30/diff/2026-01-01", "/backups/{name}/diff/{other}"},
+			{"GET", "/backups/2026-11-30?q=d*&kind=scripts", "/backups/{name}"},
+			{"GET", "/backups/2026-11-30/asset?key=4_jobs/nightly.job", "/backups/{name}/asset"},
+			{"GET", "/backups/2026-12-02/asset?key=1_env/env.json", "/backups/{name}/asset"},
+			{"GET", "/backups/2026-12-02/asset?key=3_scripts/s.script", "/backups/{name}/asset"},
+			{"GET", "/backups/2026-12-02/asset?key=4_jobs/j.job", "/backups/{name}/asset"},
+			{"GET", "/backups/2026-11-30/asset", "/backups/{name}/asset"},
+			{"GET", "/backups/2026-11-30/asset?key=x", "/backups/{name}/asset"},
+			{"GET", "/backups/2026-12-01/asset?key=4_jobs/nightly.job", "/backups/{name}/asset"},
+			{"GET", "/backups/2026-12-02/asset?key=3_scripts/huge.script", "/backups/{name}/asset"},
+			{"GET", "/backups/2026-11-02/document", "/backups/{name}/document"},
+			{"PUT", "/backups/2026-11-30/document", "/backups/{name}/document"},
+			{"GET", "/backups/2026-11-30/export?names=none", "/backups/{name}/export"},
+			{"GET", "/backups/2026-11-03/export", "/backups/{name}/export"},
+			{"GET", "/backups/2026-01-01/export", "/backups/{name}/export"},
+			{"GET", "/backups/2026-12-02/export?names=noise", "/backups/{name}/export"},
 			{"POST", "/backups/2026-11-01/verify", "/backups/{name}/verify"},
 			{"POST", "/backups/2026-12-01/verify", "/backups/{name}/verify"},
 			{"POST", "/backups/2026-11-02/verify", "/backups/{name}/verify"},
+			{"GET", "/log?kind=scripts&name=dim", "/log"},
+			{"GET", "/log?kind=env&limit=1", "/log"},
+			{"GET", "/log?kind=x", "/log"},
+			{"GET", "/find?name=*&backups=400", "/find"},
+			{"GET", "/find?connectionName=c*&limit=1", "/find"},
+			{"GET", "/find", "/find"},
+			{"GET", "/backups/2026-12-02/graph?key=4_jobs/j.job", "/backups/{name}/graph"},
+			{"GET", "/backups/2026-12-02/graph?key=3_scripts/s.script", "/backups/{name}/graph"},
+			{"GET", "/backups/2026-12-01/graph?key=4_jobs/nightly.job", "/backups/{name}/graph"},
+			{"GET", "/backups/2026-11-30/graph?key=x", "/backups/{name}/graph"},
+			{"GET", "/backups/2026-11-30/graph", "/backups/{name}/graph"},
+			{"GET", "/backups/2026-11-03/graph?key=x", "/backups/{name}/graph"},
 			{"GET", "/folders", "/folders"},
 			{"GET", "/folders?path=obs://backups/factory/2026-11-01", "/folders"},
 			{"GET", "/folders?path=obs://elsewhere", "/folders"},
@@ -129,6 +165,55 @@ func TestOpenAPI(t *testing.T) {
 			for _, fault := range api.faults(schema, v, "answer") {
 				t.Errorf("%s %s: %d: %s", c.method, c.target, a.Status, fault)
 			}
+		}
+	})
+
+	t.Run("describes_what_edits_of_a_document_are_answered_with", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		b.keep("2026-11-22", nil, script("s", "HiveSQL", "x"), hiveJob("j", "n", "old"))
+		b.everyState()
+		text := b.stored("backup.json")
+		header := b.ask("GET", consoleDocument, "", nil).Header
+		etag := header["ETag"] + header["Etag"]
+		edited := strings.Replace(text, `"connectionName": {}`, `"connectionName": {"a": "b"}`, 1)
+		for _, c := range []struct {
+			target, text, etag string
+			status             int
+		}{
+			{consoleDocument + "?dryRun=true", strings.Replace(edited, `"old"`, `"new"`, 1), etag, 200},
+			{consoleDocument, edited, etag, 200},
+			{consoleDocument, edited, etag, 412},
+			{consoleDocument + "?dryRun=perhaps", edited, etag, 400},
+			{consoleDocument, "{}", "", 428},
+			{consoleDocument, strings.Repeat(" ", 6<<20), etag, 413},
+			{"/backups/2026-11-02/document", "{}", etag, 409},
+			{"/backups/2026-01-01/document", "{}", etag, 404},
+		} {
+			a := b.edited(c.target, c.text, c.etag)
+			if a.Status != c.status {
+				t.Errorf("%s: %d, want %d", c.target, a.Status, c.status)
+			}
+			var v any
+			if err := json.Unmarshal(a.Body, &v); err != nil {
+				t.Fatal(err)
+			}
+			for _, fault := range api.faults(api.answer(t, "PUT", "/backups/{name}/document", a.Status), v, "answer") {
+				t.Errorf("PUT %s: %d: %s", c.target, a.Status, fault)
+			}
+		}
+		header = b.ask("GET", consoleDocument, "", nil).Header
+		a := b.edit("{}", header["ETag"]+header["Etag"])
+		var v any
+		if err := json.Unmarshal(a.Body, &v); err != nil {
+			t.Fatal(err)
+		}
+		for _, fault := range api.faults(api.answer(t, "PUT", "/backups/{name}/document", 400), v, "answer") {
+			t.Error(fault)
+		}
+		selection := api.faults(object(api.at("components", "schemas", "Selection")), b.selectionOf("2026-11-22"), "selection.json")
+		for _, fault := range selection {
+			t.Error(fault)
 		}
 	})
 
@@ -261,6 +346,9 @@ func (a openAPI) answer(t *testing.T, method, path string, status int) map[strin
 // faults are what does not fit between a value and its schema. A field that the schema does not name is a fault too, so that none is forgotten.
 func (a openAPI) faults(schema map[string]any, v any, at string) []string {
 	schema = a.follow(schema)
+	if schema != nil && len(schema) == 0 { // anything
+		return nil
+	}
 	if one, ok := schema["oneOf"].([]any); ok {
 		var all []string
 		for _, s := range one {

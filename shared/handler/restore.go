@@ -9,11 +9,9 @@ import (
 	"fmt"
 	"net/http"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/config"
 	"github.com/dataarts-backup/dataarts-backup/shared/drill"
@@ -42,13 +40,14 @@ const maxItems = 3000
 // runs it, and tells how restores stand. By timer, direct invocation and OBS event it holds drills.
 func Restore(options Options) runtime.Handler {
 	options = options.withDefaults()
+	known := newStarts()
 	return func(ctx context.Context, inv runtime.Invocation) (any, error) {
 		e, err := event.Decode(inv.Payload)
 		if err != nil {
 			return nil, failure("BadRequest", err)
 		}
 		ctx, s, err := options.open(ctx, config.Restore, inv)
-		r := &restoring{session: s, inv: inv}
+		r := &restoring{session: s, inv: inv, starts: known}
 		if http, ok := e.(event.Request); ok {
 			if err != nil {
 				return unusable(ctx, http, err)
@@ -87,7 +86,8 @@ func Restore(options Options) runtime.Handler {
 // restoring is one invocation of the restore function.
 type restoring struct {
 	*session
-	inv runtime.Invocation
+	inv    runtime.Invocation
+	starts *starts // of restores, as far as earlier invocations have read them
 }
 
 func (r *restoring) locations() restore.Locations {
@@ -278,10 +278,12 @@ func requestID(key, etag string) string {
 
 func (r *restoring) routes(ctx context.Context) []route {
 	return []route{
-		{http.MethodPost, "/restores", func(req event.Request, _ []string) (reply, error) { return r.post(ctx, req) }},
-		{http.MethodGet, "/restores", func(event.Request, []string) (reply, error) { return r.list(ctx) }},
-		{http.MethodPost, "/restores/{id}/undo", func(_ event.Request, p []string) (reply, error) { return r.undo(ctx, p[0]) }},
-		{http.MethodGet, "/restores/{id}", func(_ event.Request, p []string) (reply, error) { return r.get(ctx, p[0]) }},
+		{method: http.MethodPost, pattern: "/restores", serve: func(req event.Request, _ []string) (reply, error) { return r.post(ctx, req) }},
+		{method: http.MethodGet, pattern: "/restores", serve: func(req event.Request, _ []string) (reply, error) {
+			return listRestores(ctx, req, r.locations().Reports(), r.starts)
+		}},
+		{method: http.MethodPost, pattern: "/restores/{id}/undo", serve: func(_ event.Request, p []string) (reply, error) { return r.undo(ctx, p[0]) }},
+		{method: http.MethodGet, pattern: "/restores/{id}", serve: func(_ event.Request, p []string) (reply, error) { return r.get(ctx, p[0]) }},
 	}
 }
 
@@ -424,36 +426,4 @@ func (r *restoring) queued(ctx context.Context, id string) (*restore.Report, err
 	}
 	return &restore.Report{ID: id, Status: restore.Running, Backup: req.Path, Workspace: req.Workspace, DuplicateNamePolicy: req.DuplicateNamePolicy,
 		StartedAt: info.LastModified.UTC(), Counts: map[string]int{}, Message: "queued", Items: []restore.Item{}}, nil
-}
-
-// list tells of all restores, the newest first and without their items.
-func (r *restoring) list(ctx context.Context) (reply, error) {
-	reports := r.locations().Reports()
-	ids, err := reports.IDs(ctx)
-	if err != nil {
-		return reply{}, err
-	}
-	all := make([]*restore.Report, len(ids))
-	group, reading := errgroup.WithContext(ctx)
-	group.SetLimit(inspections)
-	for n, id := range ids {
-		group.Go(func() error {
-			report, err := reports.Head(reading, id)
-			if errors.Is(err, restore.ErrNoReport) {
-				return nil // a folder of leases, or a restore that was killed before its first report
-			}
-			if err != nil {
-				return err
-			}
-			report.Items = []restore.Item{}
-			all[n] = report
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return reply{}, err
-	}
-	all = slices.DeleteFunc(all, func(report *restore.Report) bool { return report == nil })
-	slices.SortFunc(all, func(a, b *restore.Report) int { return b.StartedAt.Compare(a.StartedAt) })
-	return jsonReply(200, map[string]any{"restores": all})
 }

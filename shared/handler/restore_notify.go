@@ -89,3 +89,15 @@ func (r *restoring) send(ctx context.Context, subject, message string) {
 		zerolog.Ctx(ctx).Warn().Err(err).Str("operation", "notify").Msg("the notification could not be sent")
 	}
 }
+
+// longestReason is how much of a reason a message to people tells, in characters.
+const longestReason = 240
+
+// shorten cuts a reason to what fits into a line. The whole of it is in the report.
+func shorten(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if runes := []rune(text); len(runes) > longestReason {
+		return string(runes[:longestReason-1]) + "…"
+	}
+	return text
+}

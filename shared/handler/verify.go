@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,21 +26,82 @@ func (s *session) verify(ctx context.Context, _ runtime.Invocation, w vault.Work
 	}
 	started := s.options.Now()
 	res := failed(w, nil)
-	err = s.advised(verifyInto(ctx, v, command.Verify, &res))
+	var found verdict
+	err = s.advised(verifyInto(ctx, v, command.Verify, &res, &found))
 	res.DurationMS = s.options.Now().Sub(started).Milliseconds()
 	if err != nil {
 		res.Message = err.Error()
 	}
+	if !command.DryRun { // that is to write nothing
+		if note := s.putOnRecord(ctx, v, found); note != "" {
+			res.Message += "; " + note
+		}
+	}
 	return res, err
 }
 
-func verifyInto(ctx context.Context, v *vault.Vault, name string, res *backup.Result) error {
+// verdict is what a verification came to, for the record.
+type verdict struct {
+	folder         string
+	manifestSHA256 string        // of the backup that was verified; empty where its manifest proves nothing
+	status         vault.Verdict // empty where there is no verdict: the store did not give an object out, or time was over
+	faults         []error
+}
+
+// damage makes an error the verdict DAMAGED if it is one about what lies in the store, rather than about the store.
+func (d *verdict) damage(err error) {
+	faults := separate(err)
+	if slices.ContainsFunc(faults, isDamage) {
+		d.status, d.faults = vault.Damaged, faults
+	}
+}
+
+func isDamage(fault error) bool {
+	return errors.Is(fault, vault.ErrUnproved) || errors.Is(fault, vault.ErrMalformed) || errors.Is(fault, store.ErrDamaged)
+}
+
+// chained is the verdict of a backup that is what its manifest says.
+func (d *verdict) chained(chain vault.Chain) {
+	d.status = vault.Verified
+	for _, b := range chain.Breaks {
+		d.status, d.faults = vault.ChainBroken, append(d.faults, errors.New(b.Reason))
+	}
+}
+
+// recordTime is how long the record of a verification may take to write, for which the time may be over.
+const recordTime = 5 * time.Second
+
+// putOnRecord keeps a verdict for those who look at the backup later. That it could not be written is said, and changes nothing about the verdict.
+func (s *session) putOnRecord(ctx context.Context, v *vault.Vault, d verdict) (note string) {
+	if d.status == "" || d.folder == "" {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer cancel()
+	faults := make([]string, len(d.faults))
+	for i, fault := range d.faults {
+		faults[i] = fault.Error()
+	}
+	if err := v.SetVerification(ctx, d.folder, vault.Verification{ManifestSHA256: d.manifestSHA256, Status: d.status, At: s.options.Now(),
+		By: string(s.config.Function), Faults: faults}); err != nil {
+		return fmt.Sprintf("this verification is not on record: %v", err)
+	}
+	return ""
+}
+
+func verifyInto(ctx context.Context, v *vault.Vault, name string, res *backup.Result, found *verdict) error {
 	b, err := openForVerification(ctx, v, name, res)
 	if err != nil {
+		if name != verifyLatest { // else it is not known which one it is
+			found.folder = name
+			found.damage(err)
+		}
 		return err
 	}
+	found.folder, found.manifestSHA256 = b.Folder().Name, b.ManifestSHA256
 	leftover, err := verifyObjects(ctx, b)
 	if err != nil {
+		found.damage(err)
 		return err
 	}
 	res.Counts, res.Drift = b.Manifest.Counts, b.Manifest.Drift
@@ -47,6 +109,7 @@ func verifyInto(ctx context.Context, v *vault.Vault, name string, res *backup.Re
 	if err != nil {
 		return fmt.Errorf("the backup itself is what its manifest says; but the backups before it could not be followed: %w", err)
 	}
+	found.chained(chain)
 	if len(chain.Breaks) > 0 {
 		return fmt.Errorf("the backup itself is what its manifest says; but %w", brokenChain(chain))
 	}

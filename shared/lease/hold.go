@@ -175,6 +175,7 @@ func (l *Lease) rewrite(ctx context.Context, condition store.Condition) error {
 	}
 	began := l.opts.Now()
 	l.record.RenewedCount++
+	l.record.Note = noteOf(l.opts)
 	if err := l.write(ctx, l.record, condition); err != nil {
 		return err
 	}

@@ -71,6 +71,10 @@ type Options struct {
 	Poll   time.Duration // how often a waiting contender looks, give or take a half; default a tenth of TTL, at most 1 s
 	NoWait bool          // return a *HeldError instead of waiting for the holder
 
+	// Note is called whenever the lease is renewed, and what it returns stands in the lease's object for those who look at it: what the holder says of its
+	// work. It must return at once. Default: nothing.
+	Note func() string
+
 	// OnWait is called when waiting begins, and again whenever the holder waited for is another one.
 	OnWait func(Holder)
 
@@ -91,6 +95,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Poll <= 0 {
 		o.Poll = min(o.TTL/10, time.Second)
+	}
+	if o.Note == nil {
+		o.Note = func() string { return "" }
 	}
 	if o.OnWait == nil {
 		o.OnWait = func(Holder) {}

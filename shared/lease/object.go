@@ -16,6 +16,7 @@ type record struct {
 	Token        string    `json:"token"`        // tells holders apart that have the same name
 	RenewedCount int       `json:"renewedCount"` // changes with every write, and so do the bytes
 	Since        time.Time `json:"since"`
+	Note         string    `json:"note,omitempty"` // what the holder says of its work
 }
 
 // maxRecord bounds what is read of a lease's object, in bytes.
@@ -29,10 +30,11 @@ type object struct {
 
 // state is what was read of a lease's object. Two equal states are the same write.
 type state struct {
-	exists bool
-	etag   string
-	bytes  string
-	record record // zero if the bytes are not a record: then the holder is unknown, but still a holder
+	exists  bool
+	etag    string
+	bytes   string
+	written time.Time // by the store's clock; zero where it does not say
+	record  record    // zero if the bytes are not a record: then the holder is unknown, but still a holder
 }
 
 // same tells whether two states are the same write.
@@ -48,7 +50,7 @@ func (o object) read(ctx context.Context) (state, error) {
 	if err != nil {
 		return state{}, fmt.Errorf("read lease: %w", err)
 	}
-	s := state{exists: true, etag: info.ETag, bytes: string(data)}
+	s := state{exists: true, etag: info.ETag, bytes: string(data), written: info.LastModified}
 	var r record
 	if json.Unmarshal(data, &r) == nil {
 		s.record = r

@@ -309,13 +309,13 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 			a.set(s, Skipped, "somebody else created it since this restore was planned")
 			return errAppeared
 		}
-		if !patient && !a.plan.prior.running() {
+		if interrupted(ctx, err) || !patient && !unexplained(err) && !a.plan.prior.running() {
 			return err // it names the operation and the asset
 		}
 		there, findErr := a.find(ctx, s, patient)
 		switch {
 		case findErr != nil:
-			return fmt.Errorf("look whether %s was created: %w", ref, findErr)
+			return fmt.Errorf("%w; look whether %s was created: %w", err, ref, findErr)
 		case there:
 			if lost || try > 1 {
 				a.written(s)
@@ -334,6 +334,13 @@ func (a *applying) create(ctx context.Context, s *step, definition []byte) error
 func sentAgain(err error) bool {
 	answer, ok := errors.AsType[*factory.Error](err)
 	return ok && answer.Attempts > 1
+}
+
+// unexplained tells whether a write was answered without any code of the service or its gateway. Something in between may have said so, and the service have
+// taken the write all the same.
+func unexplained(err error) bool {
+	answer, ok := errors.AsType[*factory.Error](err)
+	return ok && answer.StatusCode != 0 && answer.Code == ""
 }
 
 // find looks whether the asset is live, and notes its id. Patiently, it gives a service that shows writes late some time.
@@ -370,14 +377,29 @@ func (a *applying) find(ctx context.Context, s *step, patient bool) (bool, error
 	return false, nil
 }
 
+// update overwrites an asset. Whether one was that an unexplained answer refuses is looked up.
 func (a *applying) update(ctx context.Context, s *step, definition []byte) error {
 	err := a.target.Update(ctx, s.asset.Ref(), s.id, a.withReview(s.item.Kind, definition, false))
 	if err == nil {
 		a.written(s)
-	} else {
-		a.sent(s)
+		return nil
 	}
-	return err
+	a.sent(s)
+	if interrupted(ctx, err) || !unexplained(err) {
+		return err
+	}
+	current, lookErr := a.target.Get(ctx, s.asset.Ref(), s.id)
+	if lookErr != nil {
+		return fmt.Errorf("%w; it is unknown whether it was applied all the same: %w", err, lookErr)
+	}
+	switch now := meaning(s.item.Kind, current); {
+	case now == s.meaning:
+		a.written(s)
+		return nil // what it holds is compared when it is read back
+	case now == s.live || s.live == "":
+		return err
+	}
+	return fmt.Errorf("%w; it is unknown whether it was applied all the same: it is neither as it was nor as it should be", err)
 }
 
 // withReview adds what a workspace under review wants with every write. targetStatus goes with a create only (Create Job and Modify Job pages).

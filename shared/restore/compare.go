@@ -60,12 +60,6 @@ func (p *plan) meet(s *step, row factory.Row) bool {
 	return true
 }
 
-// mayBeOurs tells whether the run that is continued may have created the asset.
-func (p *plan) mayBeOurs(s *step) bool {
-	before, continued := p.before(s)
-	return continued && before.Action == ActionCreate
-}
-
 // counted notes what the service said about a listing.
 func (p *plan) counted(kind asset.Kind, listing factory.Listing) error {
 	p.listings[kind] = listing
@@ -112,12 +106,8 @@ func (p *plan) seen(ctx context.Context, s *step, err error) (bool, error) {
 	// What cannot be looked at cannot be saved, so it is not overwritten; the others are restored all the same.
 	s.item.Action, s.item.Reason = ActionBlocked, "the live one cannot be read: "+err.Error()
 	before, _ := p.before(s)
-	if s.item.WasRunning = before.WasRunning; before.Written {
-		s.item.Reason += "; this restore has written it already"
-		if s.item.Kind == asset.Jobs {
-			s.item.Reason += ", and may have started or stopped it"
-		}
-	}
+	s.item.WasRunning = before.WasRunning
+	s.item.Reason += p.told(before)
 	return false, nil
 }
 

@@ -144,7 +144,7 @@ func (opts Options) awaitImports(ctx context.Context, target importTarget, repor
 	known := awaited{imports: slices.Clone(report.Imports), claims: map[asset.Ref]claim{}}
 	open := map[int][]asset.Ref{}
 	for _, i := range report.Items {
-		if i.Import > 0 && i.Outcome == "" && !i.Written {
+		if i.Import > 0 && i.unseen() {
 			open[i.Import] = append(open[i.Import], i.Ref())
 		}
 	}

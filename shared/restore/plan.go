@@ -29,6 +29,7 @@ type planning struct {
 	places      Locations                  // where backups lie, and through whose store the files of resources are reached
 	looseFile   func(location string) bool // which files are put back that belong to no asset; nil: none, only an undo does that
 	mappedOnly  bool                       // see Options.MappedFilesOnly
+	towardsLive bool                       // changes are told from the backup to the live workspace, as nothing is restored
 }
 
 // planned is what a plan asks the live workspace.
@@ -287,23 +288,7 @@ func (p *plan) describe(r *Report) {
 		if p.theirs(s) && item.Action == ActionUnchanged {
 			item.Reason = createdByOthers
 		}
-		if before, ok := p.before(s); ok {
-			item.Import = before.Import
-			item.Written = item.Written || before.Written
-			item.Settled, item.Started = item.Kind == asset.Jobs && before.settled(), before.Started
-			item.Sent = before.Sent || before.Action == ActionOverwrite && before.Outcome == "" // its run may have ended while it was sent
-			switch {
-			case before.Action == ActionOverwrite && item.Action == ActionCreate: // deleted meanwhile: it is no creation of this restore
-				item.Action = ActionOverwrite
-			case before.Action == ActionCreate && before.Written: // whatever has become of it, this restore created it
-				item.Action = ActionCreate
-			case before.Action == ActionOverwrite && item.Action == ActionBlocked: // it may have been written all the same
-				item.Action, item.Changes, item.MoreChanges = ActionOverwrite, before.Changes, before.MoreChanges
-			}
-			if item.Action == ActionUnchanged && (before.Action == ActionCreate || before.Action == ActionOverwrite) {
-				item.Action, item.Changes, item.MoreChanges = before.Action, before.Changes, before.MoreChanges // the run that is continued has written it already
-			}
-		}
+		p.carry(s, &item)
 		r.Items = append(r.Items, item)
 	}
 	r.count()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/compare"
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
@@ -39,7 +40,7 @@ func (a *applying) readBack(ctx context.Context, s *step, definition []byte) err
 		}
 		c := a.plan.describeChanges(kind, lost[:1])[0]
 		values := ""
-		if c.From != "" || c.To != "" && !isText(kind, lost[0]) {
+		if c.From != "" || c.To != "" && !compare.IsText(kind, lost[0]) {
 			values = fmt.Sprintf(": %s was sent, %s is there", orNothing(c.From), orNothing(c.To))
 		}
 		last = fmt.Errorf("%s was written, but reads back with %d fields otherwise, the first is %s%s", ref, len(lost), c.Field, values)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/compare"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
 )
 
@@ -122,21 +124,14 @@ type Item struct {
 	Started bool `json:"started,omitempty"`
 	// Written tells that the service took a write, even if the outcome is failed.
 	Written bool `json:"written,omitempty"`
-	// Sent tells that an overwriting write may have been sent without an answer that it was taken.
+	// Sent tells that a write may have been sent without an answer that it was taken: of what was to be created, by a run that this one continues.
 	Sent bool `json:"sent,omitempty"`
 	// Undone tells that an undo has taken it back: it is none of this restore's any more, whoever asks for the undo again.
 	Undone bool `json:"undone,omitempty"`
 }
 
-// Change is one field that differs between the live asset and what is restored. Of a script's text, and of one with several lines in a job's node, To tells how
-// many lines differ and Diff which; of an environment variable's value nothing is told. Where the backup or what is saved of the live assets is encrypted, only
-// values come that lie in the clear anyway, and of a text only how many lines differ.
-type Change struct {
-	Field string `json:"field"`
-	From  string `json:"from,omitempty"`
-	To    string `json:"to,omitempty"`
-	Diff  string `json:"diff,omitempty"` // unified, with three lines around what differs; cut where it is long
-}
+// Change is one field that differs between the live asset and what is restored.
+type Change = compare.Change
 
 // FileItem is one file that a resource points to.
 type FileItem struct {
@@ -154,9 +149,8 @@ type FileItem struct {
 
 // keepChanges leaves of the changes those that a report shows.
 func (i *Item) keepChanges() {
-	if more := len(i.Changes) - mostChanges; more > 0 {
-		i.Changes, i.MoreChanges = slices.Clip(i.Changes[:mostChanges]), i.MoreChanges+more
-	}
+	kept, more := compare.Keep(i.Changes)
+	i.Changes, i.MoreChanges = kept, i.MoreChanges+more
 }
 
 // Ref names the item's asset.
@@ -255,16 +249,53 @@ func (s Reports) Load(ctx context.Context, id string) (*Report, error) {
 	return &r, nil
 }
 
-// Head reads a report without its items, which are most of it. Errors: [ErrNoReport].
+// Head reads a report without its items and imports, which are most of it and stand at its end: they are not even fetched. Errors: [ErrNoReport].
 func (s Reports) Head(ctx context.Context, id string) (*Report, error) {
+	if !validID(id) {
+		return nil, fmt.Errorf("restore %q: %w", id, ErrNoReport)
+	}
+	text, info, err := store.ReadStart(ctx, s.Store, s.key(id), reportHead)
+	if errors.Is(err, store.ErrNotExist) {
+		return nil, fmt.Errorf("restore %q: %w", id, ErrNoReport)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the report of restore %q: %w", id, err)
+	}
 	var r Report
-	if _, err := s.read(ctx, id, &struct {
+	if decodeHead(text, &r) {
+		r.etag = info.ETag
+		return &r, nil
+	}
+	var whole Report // its head is longer than that, or it is not as this program writes them, or it is damaged
+	if info, err = s.read(ctx, id, &struct {
 		*Report
-		Items passedOver `json:"items"`
-	}{Report: &r}); err != nil {
+		Items   passedOver `json:"items"`
+		Imports passedOver `json:"imports"`
+	}{Report: &whole}); err != nil {
 		return nil, err
 	}
-	return &r, nil
+	whole.etag = info.ETag
+	return &whole, nil
+}
+
+// reportHead is how much of a report is fetched for its head, in bytes: a request with many names stands in it.
+const reportHead = 16 << 10
+
+// decodeHead reads what stands before the items. It tells whether the text holds all of that.
+func decodeHead(text []byte, into *Report) (whole bool) {
+	var head bytes.Buffer
+	rawjson.Leading(text, func(name string, value json.RawMessage) bool {
+		whole = name == "items"
+		if whole || value == nil {
+			return false
+		}
+		if head.Len() > 0 {
+			head.WriteByte(',')
+		}
+		fmt.Fprintf(&head, "%s:%s", rawjson.Quote(name), value)
+		return true
+	})
+	return whole && json.Unmarshal([]byte("{"+head.String()+"}"), into) == nil && into.Status != "" && !into.StartedAt.IsZero()
 }
 
 // passedOver is JSON that nobody needs.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/compare"
 	"github.com/dataarts-backup/dataarts-backup/shared/graph"
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
@@ -151,49 +152,15 @@ func (p *plan) needs(ref asset.Ref) []asset.Ref {
 // resourcesWith lists the resources of the backup that point to a file.
 func (p *plan) resourcesWith(location string) []asset.Ref { return p.locations[location] }
 
-// mostChanges is how many fields of an asset a report describes; the others are counted.
-const mostChanges = 20
-
-// describeChanges turns the places in which two definitions differ into what a report may show. Of those that it will not show there are the names.
+// describeChanges turns the places in which the live definition and the one that is restored differ into what a report may show.
 func (p *plan) describeChanges(kind asset.Kind, changes []rawjson.Change) []Change {
-	concealed := p.concealed()
-	var out []Change
-	for n, c := range changes {
-		switch {
-		case n >= mostChanges:
-			out = append(out, Change{Field: c.Path})
-		case kind == asset.Env:
-			out = append(out, Change{Field: c.Path}) // a value is nobody's business
-		case isText(kind, c):
-			change := Change{Field: c.Path, To: lineChanges(c)}
-			if !concealed {
-				change.Diff = lineDiff(c)
-			}
-			out = append(out, change)
-		case concealed && !isOpen(c.Path):
-			out = append(out, Change{Field: c.Path})
-		default:
-			out = append(out, Change{Field: c.Path, From: shorten(c.From), To: shorten(c.To)})
+	view := compare.View{Concealed: p.concealed(), From: "live", To: "restored"}
+	if p.towardsLive {
+		view.From, view.To = "backup", "live"
+		changes = slices.Clone(changes)
+		for i, c := range changes {
+			changes[i].From, changes[i].To = c.To, c.From
 		}
 	}
-	return out
-}
-
-// isOpen tells whether the value at a path is one that an encrypted backup has in the clear anyway: in its keys, its manifest or its backup.json, or
-// when a job runs. Everything else, as the SQL in a job's node, is as secret as a script's text.
-func isOpen(path string) bool {
-	switch path {
-	case asset.ConnectionName, asset.Database, asset.ClusterName, "directory", "location", "type":
-		return true
-	}
-	return strings.HasPrefix(path, "schedule.")
-}
-
-// shorten keeps reports readable: the whole values are in the backup and in the workspace.
-func shorten(text string) string {
-	const most = 200
-	if r := []rune(text); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return text
+	return compare.Fields(kind, changes, view)
 }

@@ -261,7 +261,7 @@ func (u *undoing) created(ctx context.Context, rows map[asset.Ref]factory.Row) (
 		if i.Action != ActionCreate || i.Kind == asset.Env {
 			continue
 		}
-		own, open := i.Outcome == Created || i.Written, i.Outcome == Errored || i.Outcome == ""
+		own, open := i.Outcome == Created || i.Written, i.mayBeCreated()
 		_, there := rows[i.Ref().Identity()]
 		switch {
 		case there && i.Undone:

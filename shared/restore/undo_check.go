@@ -97,7 +97,7 @@ func (u *undoing) schedules(ctx context.Context, rows map[asset.Ref]factory.Row)
 	asked := u.report.Request != nil && (u.report.Request.Schedules == Start || u.report.Request.Schedules == Stop)
 	for _, i := range u.report.Items {
 		row, there := rows[i.Ref().Identity()]
-		touched := (i.Action == ActionOverwrite && (i.Outcome != Blocked || i.Written)) || (asked && i.Action == ActionUnchanged)
+		touched := (i.Action == ActionOverwrite && (i.Outcome != Blocked || i.Written || i.Sent)) || (asked && i.Action == ActionUnchanged)
 		if i.Kind != asset.Jobs || !touched {
 			continue
 		}

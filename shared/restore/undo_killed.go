@@ -32,7 +32,7 @@ func (u *undoing) own(ctx context.Context) error {
 	}
 	open := map[asset.Ref]*Item{}
 	for n := range u.report.Items {
-		if i := &u.report.Items[n]; i.Action == ActionCreate && i.Outcome == "" && !i.Written {
+		if i := &u.report.Items[n]; i.unseen() {
 			open[i.Ref().Identity()] = i
 		}
 	}

@@ -80,7 +80,7 @@ func (u *undoing) removeVariables(ctx context.Context) (int, error) {
 		case i.Kind != asset.Env || i.Action != ActionCreate || i.Undone:
 		case i.Outcome == Created || i.Written:
 			created[i.Name] = true
-		case i.Outcome == Errored || i.Outcome == "":
+		case i.mayBeCreated():
 			unknown[i.Name] = true
 		}
 	}

@@ -61,7 +61,7 @@ func (p *plan) compareVariables(ctx context.Context) error {
 			return fmt.Errorf("compare environment variable %q: %w", s.item.Name, err)
 		}
 		before, continued := p.done[s.item.Ref().Identity()]
-		mayBeOurs := continued && before.Action == ActionCreate
+		mayBeOurs := continued && before.mayBeCreated()
 		switch {
 		case len(changes) == 0 && (p.request.DuplicateNamePolicy != Skip || mayBeOurs):
 			s.item.Action = ActionUnchanged

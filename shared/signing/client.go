@@ -31,6 +31,7 @@ type Options struct {
 	ProjectID   string
 	Credentials Credentials
 	Transport   http.RoundTripper // shared between clients
+	Signer      Signer            // of Huawei Cloud
 	UserAgent   string            // "dataarts-backup"
 	Timeout     time.Duration     // of one attempt, answer included; 10 s
 	MaxAttempts int               // 3
@@ -39,6 +40,18 @@ type Options struct {
 	Now    func() time.Time
 	Sleep  func(ctx context.Context, d time.Duration) error
 	Jitter func() float64
+}
+
+// Signer makes the HTTP request of a call, signed with the keys at the time now. The request is complete: it is sent as it is, once.
+type Signer interface {
+	Sign(r Request, keys Credentials, now time.Time) (*http.Request, error)
+}
+
+// gateway signs for Huawei Cloud.
+type gateway struct{}
+
+func (gateway) Sign(r Request, keys Credentials, now time.Time) (*http.Request, error) {
+	return r.Sign(keys, now)
 }
 
 // Client sends the calls of a control API: small JSON both ways, answered within seconds. It is safe for concurrent use.
@@ -59,6 +72,9 @@ func NewClient(o Options) (*Client, error) {
 	if o.Transport == nil {
 		return nil, errors.New("transport is missing")
 	}
+	if o.Signer == nil {
+		o.Signer = gateway{}
+	}
 	if o.UserAgent == "" {
 		o.UserAgent = "dataarts-backup"
 	}
@@ -72,7 +88,7 @@ func NewClient(o Options) (*Client, error) {
 		o.Now = time.Now
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = Sleep
 	}
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64
@@ -86,10 +102,17 @@ type Call struct {
 	Method    string
 	Path      []string // segments below the endpoint, unescaped
 	Query     url.Values
-	Body      []byte // JSON; nil for none
+	Header    map[string]string // beyond those that every call has
+	Body      []byte            // JSON; nil for none
 	// Once says that the call must not reach the service twice: then it is repeated only when no connection was made, or when the gateway has
 	// turned it away (429).
 	Once bool
+}
+
+// Answer is what a service answered with 2xx.
+type Answer struct {
+	Header http.Header
+	Body   []byte
 }
 
 // Error is a call that failed.
@@ -134,32 +157,38 @@ func (e *Error) Error() string {
 // Unwrap returns why there was no answer.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Do sends a call until it is answered with 2xx, and returns the body. It tries again after 408, 429, 5xx and broken connections, within the attempts and
-// the time that ctx has. The error is an *Error.
+// Do is Send for who needs the body only.
 func (c *Client) Do(ctx context.Context, call Call) ([]byte, error) {
+	answer, err := c.Send(ctx, call)
+	return answer.Body, err
+}
+
+// Send sends a call until it is answered with 2xx. It tries again after 408, 429, 5xx and broken connections, within the attempts and the time that ctx
+// has. The error is an *Error.
+func (c *Client) Send(ctx context.Context, call Call) (Answer, error) {
 	unknown := false
 	for attempt := 1; ; attempt++ {
 		started := c.options.Now()
-		body, f, err := c.attempt(ctx, call)
+		answer, f, err := c.attempt(ctx, call)
 		event := zerolog.Ctx(ctx).Debug().Str("operation", call.Operation).Int("attempt", attempt).Dur("duration", c.options.Now().Sub(started))
 		if err == nil {
 			event.Msg("API call")
-			return body, nil
+			return answer, nil
 		}
 		event.Err(err).Msg("API call")
 		unknown = unknown || f.maybeApplied
 		err.Attempts, err.Unknown = attempt, unknown
 		if !f.again || call.Once && f.maybeApplied || attempt >= c.options.MaxAttempts || ctx.Err() != nil {
-			return nil, err
+			return Answer{}, err
 		}
 		pause := min(firstPause<<(attempt-1), maxPause)
 		pause -= time.Duration(c.options.Jitter() * float64(pause/2))
 		pause = max(pause, f.pause)
 		if deadline, ok := ctx.Deadline(); pause > maxPause || ok && c.options.Now().Add(pause).After(deadline) {
-			return nil, err
+			return Answer{}, err
 		}
 		if c.options.Sleep(ctx, pause) != nil {
-			return nil, err
+			return Answer{}, err
 		}
 	}
 }
@@ -172,35 +201,37 @@ type failure struct {
 }
 
 // attempt sends the call once. Redirects are not followed: a signature is for one address.
-func (c *Client) attempt(ctx context.Context, call Call) ([]byte, failure, *Error) {
+func (c *Client) attempt(ctx context.Context, call Call) (Answer, failure, *Error) {
 	fail := func(err error) *Error { return &Error{Operation: call.Operation, Err: err} }
-	request, err := Request{Base: c.base, Method: call.Method, Path: call.Path, KeepColons: true, Query: call.Query, ContentType: "application/json",
-		Body: call.Body, ProjectID: c.options.ProjectID, UserAgent: c.options.UserAgent}.Sign(c.options.Credentials, c.options.Now())
+	request, err := c.options.Signer.Sign(Request{Base: c.base, Method: call.Method, Path: call.Path, KeepColons: true, Query: call.Query, Header: call.Header,
+		ContentType: "application/json", Body: call.Body, ProjectID: c.options.ProjectID, UserAgent: c.options.UserAgent}, c.options.Credentials, c.options.Now())
 	if err != nil {
-		return nil, failure{}, fail(err)
+		return Answer{}, failure{}, fail(err)
 	}
 	attemptCtx, cancel := context.WithTimeoutCause(ctx, c.options.Timeout, fmt.Errorf("no answer within %v", c.options.Timeout))
 	defer cancel()
 	response, err := c.options.Transport.RoundTrip(request.WithContext(attemptCtx))
 	if err != nil {
 		var certificate *tls.CertificateVerificationError
-		return nil, failure{again: !errors.As(err, &certificate), maybeApplied: !NeverSent(err)}, fail(c.because(attemptCtx, err))
+		return Answer{}, failure{again: !errors.As(err, &certificate), maybeApplied: !NeverSent(err)}, fail(c.because(attemptCtx, err))
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if response.StatusCode/100 == 2 {
 		if err != nil {
-			return nil, failure{again: true, maybeApplied: true}, fail(fmt.Errorf("read the answer: %w", c.because(attemptCtx, err)))
+			return Answer{}, failure{again: true, maybeApplied: true}, fail(fmt.Errorf("read the answer: %w", c.because(attemptCtx, err)))
 		}
-		return body, failure{}, nil
+		return Answer{Header: response.Header, Body: body}, failure{}, nil
 	}
 	// What was read before an error is good enough for a message.
 	e := c.said(call, response, body)
 	status := response.StatusCode
-	f := failure{again: status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= 500}
-	f.maybeApplied = f.again && status != http.StatusTooManyRequests
+	// The common errors of AWS have the status 400 for this one, those of single services 429.
+	throttled := status == http.StatusTooManyRequests || e.Code == "ThrottlingException"
+	f := failure{again: throttled || status == http.StatusRequestTimeout || status >= 500}
+	f.maybeApplied = f.again && !throttled
 	f.pause = RetryAfter(response.Header.Get("Retry-After"), c.options.Now())
-	return nil, f, e
+	return Answer{}, f, e
 }
 
 // because is the reason why an attempt was broken off, and else the transport's error, without the keys.
@@ -211,7 +242,8 @@ func (c *Client) because(ctx context.Context, err error) error {
 	return err
 }
 
-// said reads an error of the service: {"error_code","error_msg","request_id"} of the gateway and of FunctionGraph, {"code","message","request_id"} of SMN.
+// said reads an error of the service: {"error_code","error_msg","request_id"} of the gateway and of FunctionGraph, {"code","message","request_id"} of SMN,
+// {"Message"} of AWS, which has the code and the request id in headers.
 func (c *Client) said(call Call, response *http.Response, body []byte) *Error {
 	var envelope struct {
 		ErrorCode string `json:"error_code"`
@@ -233,11 +265,14 @@ func (c *Client) said(call Call, response *http.Response, body []byte) *Error {
 		}
 		return ""
 	}
-	return &Error{Operation: call.Operation, StatusCode: response.StatusCode, Code: text(envelope.ErrorCode, envelope.Code), Message: text(envelope.ErrorMsg, envelope.Message),
-		RequestID: text(envelope.RequestID, response.Header.Get("X-Request-Id"))}
+	// "ValidationException:http://internal.amazon.com/…": what follows the colon is documented to be of no meaning (restJson1 protocol of Smithy).
+	errorType, _, _ := strings.Cut(response.Header.Get("X-Amzn-Errortype"), ":")
+	return &Error{Operation: call.Operation, StatusCode: response.StatusCode, Code: text(envelope.ErrorCode, envelope.Code, errorType),
+		Message: text(envelope.ErrorMsg, envelope.Message), RequestID: text(envelope.RequestID, response.Header.Get("X-Request-Id"), response.Header.Get("X-Amzn-Requestid"))}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, or ends with ctx and returns its cause.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

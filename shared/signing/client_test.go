@@ -74,6 +74,15 @@ func TestClient_Do(t *testing.T) {
 		"a_refusal_is_final": {do: func(int, *http.Request) (*http.Response, error) {
 			return respond(403, `{"request_id":"r1","code":"SMN.1","message":"no"}`)
 		}, attempts: 1, err: "do it: status 403, SMN.1, no (request id r1)"},
+		"an_error_of_AWS": {do: func(int, *http.Request) (*http.Response, error) {
+			return respond(404, `{"Message":"gone"}`, "X-Amzn-ErrorType", "ResourceNotFoundException:http://internal/", "x-amzn-RequestId", "r2")
+		}, attempts: 1, err: "do it: status 404, ResourceNotFoundException, gone (request id r2)"},
+		"AWS_may_throttle_with_another_status": {once: true, do: func(n int, _ *http.Request) (*http.Response, error) {
+			if n == 1 {
+				return respond(400, `{"message":"Rate exceeded"}`, "X-Amzn-ErrorType", "ThrottlingException")
+			}
+			return respond(200, "ok")
+		}, attempts: 2, body: "ok"},
 		"a_throttled_call_was_not_carried_out": {once: true, do: func(n int, _ *http.Request) (*http.Response, error) {
 			if n == 1 {
 				return respond(429, "", "Retry-After", "2")
@@ -123,6 +132,17 @@ func TestClient_Do(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestClient_SendHasHeadersBothWays(t *testing.T) {
+	t.Parallel()
+	c := &counted{do: func(_ int, r *http.Request) (*http.Response, error) {
+		return respond(202, "", "Got", r.Header.Get("Given"))
+	}}
+	answer, err := client(t, c).Send(t.Context(), signing.Call{Operation: "do it", Method: http.MethodPost, Header: map[string]string{"Given": "x"}})
+	if err != nil || answer.Header.Get("Got") != "x" || len(answer.Body) > 0 {
+		t.Errorf("%+v, %v", answer, err)
 	}
 }
 

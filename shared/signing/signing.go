@@ -1,5 +1,5 @@
-// Package signing signs requests to Huawei Cloud's API gateways with an access key pair (SDK-HMAC-SHA256, "API Request Signing Guide") and, for the small calls of
-// control APIs, sends them.
+// Package signing signs requests with an access key pair and, for the small calls of control APIs, sends them: to Huawei Cloud's API gateways
+// (SDK-HMAC-SHA256, "API Request Signing Guide") and, for a function that runs on Lambda, to AWS (Signature Version 4, see [V4]).
 //
 // What it guarantees: what is signed is what goes on the wire, path escaping included; a part of a path that would reach another
 // address is refused; and what a service answers is told without the keys, which a gateway quotes when a signature is wrong.
@@ -56,8 +56,46 @@ type Request struct {
 	UserAgent   string // not signed
 }
 
-// Sign makes the HTTP request. It signs with the SDK's signer and leaves the sending to net/http.
+// Sign makes the HTTP request as Huawei Cloud's gateways take it. It signs with the SDK's signer and leaves the sending to net/http.
 func (r Request) Sign(keys Credentials, now time.Time) (*http.Request, error) {
+	request, err := r.unsigned()
+	if err != nil {
+		return nil, err
+	}
+	build := sdkrequest.NewHttpRequestBuilder().
+		WithEndpoint(r.Base.Scheme+"://"+r.Base.Host).WithMethod(r.Method).WithPath(request.URL.Path).
+		AddHeaderParam(signer.HeaderXDate, now.UTC().Format(signer.BasicDateFormat)).
+		AddHeaderParam(headerProject, r.ProjectID).
+		AddHeaderParam("Content-Type", r.ContentType)
+	if keys.SecurityToken != "" {
+		build.AddHeaderParam(headerSecurityToken, keys.SecurityToken)
+	}
+	for name, value := range r.Header {
+		build.AddHeaderParam(name, value)
+	}
+	for name, values := range r.Query {
+		build.AddQueryParam(name, reflect.ValueOf(values[0]))
+	}
+	if r.Body != nil {
+		build.WithBody("", string(r.Body))
+	}
+	signed := build.Build()
+	added, err := signer.Sign(signed, keys.AccessKey, keys.SecretKey)
+	if err != nil {
+		return nil, fmt.Errorf("sign: %w", err)
+	}
+	for name, value := range signed.GetHeaderParams() {
+		request.Header.Set(name, value)
+	}
+	for name, value := range added {
+		request.Header.Set(name, value)
+	}
+	request.Header.Set("User-Agent", r.UserAgent)
+	return request, nil
+}
+
+// unsigned is the HTTP request without any header.
+func (r Request) unsigned() (*http.Request, error) {
 	path, escaped := r.Base.Path, escapePath(r.Base.Path)
 	for _, segment := range r.Path {
 		if segment == "" || segment == "." || segment == ".." || strings.Contains(segment, "/") {
@@ -86,35 +124,6 @@ func (r Request) Sign(keys Credentials, now time.Time) (*http.Request, error) {
 		// net/http may send again by itself, but only what has not left this machine yet.
 		request.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil }
 	}
-	build := sdkrequest.NewHttpRequestBuilder().
-		WithEndpoint(r.Base.Scheme+"://"+r.Base.Host).WithMethod(r.Method).WithPath(path).
-		AddHeaderParam(signer.HeaderXDate, now.UTC().Format(signer.BasicDateFormat)).
-		AddHeaderParam(headerProject, r.ProjectID).
-		AddHeaderParam("Content-Type", r.ContentType)
-	if keys.SecurityToken != "" {
-		build.AddHeaderParam(headerSecurityToken, keys.SecurityToken)
-	}
-	for name, value := range r.Header {
-		build.AddHeaderParam(name, value)
-	}
-	for name, values := range r.Query {
-		build.AddQueryParam(name, reflect.ValueOf(values[0]))
-	}
-	if r.Body != nil {
-		build.WithBody("", string(r.Body))
-	}
-	signed := build.Build()
-	added, err := signer.Sign(signed, keys.AccessKey, keys.SecretKey)
-	if err != nil {
-		return nil, fmt.Errorf("sign: %w", err)
-	}
-	for name, value := range signed.GetHeaderParams() {
-		request.Header.Set(name, value)
-	}
-	for name, value := range added {
-		request.Header.Set(name, value)
-	}
-	request.Header.Set("User-Agent", r.UserAgent)
 	return request, nil
 }
 

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
 )
 
@@ -25,14 +27,27 @@ type Stored struct {
 // Encrypts tells whether what is stored is encrypted.
 func (w *Writer) Encrypts() bool { return w.folder.keys.Encrypts() }
 
-// SaveProgress writes progress.json. An unfinished backup can be continued from it.
-func (w *Writer) SaveProgress(ctx context.Context, assets []Stored) error {
+// Tally is how far an unfinished backup is.
+type Tally struct {
+	Done  int       `json:"done"`  // assets stored
+	Total *int      `json:"total"` // of the assets; null while not everything has been listed
+	At    time.Time `json:"at"`    // when it stood so
+}
+
+// SaveProgress writes progress.json. An unfinished backup can be continued from it. The tally may count assets that are not listed, because they have to be read again.
+func (w *Writer) SaveProgress(ctx context.Context, tally Tally, assets []Stored) error {
 	var text bytes.Buffer
 	recipients, err := encodeJSON(w.folder.keys.Recipients(), "")
 	if err != nil {
 		return fmt.Errorf("write %s%s: %w", w.folder.Path(), progressName, err)
 	}
-	fmt.Fprintf(&text, "{\"formatVersion\": %d, \"recipients\": %s, \"assets\": [", FormatVersion, recipients)
+	tally.At = tally.At.UTC()
+	head, err := encodeJSON(tally, "")
+	if err != nil {
+		return fmt.Errorf("write %s%s: %w", w.folder.Path(), progressName, err)
+	}
+	// The tally comes first, so that it can be read without the rest.
+	fmt.Fprintf(&text, "{\"formatVersion\": %d, %s, \"recipients\": %s, \"assets\": [", FormatVersion, bytes.Trim(head, "{}\n"), recipients)
 	for i, a := range assets {
 		if i > 0 {
 			text.WriteByte(',')
@@ -47,6 +62,34 @@ func (w *Writer) SaveProgress(ctx context.Context, assets []Stored) error {
 	text.WriteString("\n]}\n")
 	w.saved.Store(true)
 	return w.put(ctx, progressName, text.Bytes(), nil)
+}
+
+// Tally is how far the unfinished backup in the folder is, or was when its progress was saved last; nil where that is not known. It does not read the
+// whole of progress.json, which may have megabytes.
+func (f *Folder) Tally(ctx context.Context) (*Tally, error) {
+	text, _, err := store.ReadStart(ctx, f.store, f.prefix+progressName, headSize)
+	switch {
+	case errors.Is(err, store.ErrNotExist):
+		return nil, nil //nolint:nilnil // no progress is no error
+	case err != nil:
+		return nil, fmt.Errorf("read %s%s: %w", f.Path(), progressName, err)
+	}
+	var t Tally
+	rawjson.Leading(text, func(name string, value json.RawMessage) bool {
+		switch name {
+		case "done":
+			err = json.Unmarshal(value, &t.Done)
+		case "total":
+			err = json.Unmarshal(value, &t.Total)
+		case "at":
+			err = json.Unmarshal(value, &t.At)
+		}
+		return err == nil && t.At.IsZero()
+	})
+	if err != nil || t.At.IsZero() { // written before there was a tally
+		return nil, nil //nolint:nilnil,nilerr // see above
+	}
+	return &t, nil
 }
 
 // Progress returns what an earlier run stored and what still is in the folder as it was then, by what the store says. It is empty where there is

@@ -41,6 +41,8 @@ type Backup struct {
 	ManifestSHA256 string
 	// Document is backup.json as it stands in the bucket, edits of an operator included. It is JSON; nil where there is none of ours.
 	Document []byte
+	// DocumentVersion is the version of Document, see [Folder.ReadDocument]; empty without one.
+	DocumentVersion string
 	// Unverified tells that nothing proves the backup: the DataArts console wrote it.
 	Unverified bool
 
@@ -66,7 +68,7 @@ func (f *Folder) Manifest(ctx context.Context) (*Manifest, string, error) {
 // Open reads the commit and the manifest of a complete backup and holds them against each other. backup.json may have been edited; whether
 // the edits are legal is not decided here. Errors: [ErrIncomplete], [ErrForeign], [ErrUnproved], [ErrMalformed] with the line in backup.json.
 func (f *Folder) Open(ctx context.Context) (*Backup, error) {
-	document, _, err := store.ReadAll(ctx, f.store, f.prefix+documentName, maxDocument)
+	document, info, err := store.ReadAll(ctx, f.store, f.prefix+documentName, maxDocument)
 	if errors.Is(err, store.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w (no backup.json)", f.Path(), ErrIncomplete)
 	}
@@ -100,7 +102,7 @@ func (f *Folder) Open(ctx context.Context) (*Backup, error) {
 	if m.Status != Complete {
 		return nil, fmt.Errorf("%smanifest.json has status %s: %w", f.Path(), m.Status, ErrUnproved)
 	}
-	return &Backup{Manifest: m, ManifestSHA256: got, Document: document, folder: f}, nil
+	return &Backup{Manifest: m, ManifestSHA256: got, Document: document, DocumentVersion: versionOf(document, info), folder: f}, nil
 }
 
 // OpenPartial reads the manifest of a folder whose backup is PARTIAL and therefore was never committed. Document is nil. Errors:

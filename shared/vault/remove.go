@@ -41,7 +41,7 @@ func (r Removal) ready(ctx context.Context) error {
 }
 
 // Remove deletes a dated folder, under its lease, which the caller holds. The order is what makes it safe to be cut off at any moment: first the
-// tombstone, then backup.json, then the assets, then manifest.json, then what is left. So the folder is either a whole backup or is no
+// tombstone, then backup.json, then the assets and the record of the last verification, then manifest.json, then what is left. So the folder is either a whole backup or is no
 // backup at all, and calling Remove again ends what was begun.
 //
 // A complete backup is removed only while every object is there as its manifest says, and no other; a folder that is not complete only while
@@ -68,15 +68,18 @@ func (v *Vault) Remove(ctx context.Context, name string, r Removal) error {
 			return fmt.Errorf("remove %s: %w", f.Path(), err)
 		}
 	}
-	for _, batch := range inRemovalOrder(keys) {
+	for i, batch := range inRemovalOrder(keys) {
+		for j, key := range batch {
+			batch[j] = f.prefix + key
+		}
+		if i == 0 { // with the first, so that a removal that is cut off and begun again does not forget it
+			batch = append(batch, v.verificationOf(ctx, name)...)
+		}
 		if len(batch) == 0 {
 			continue
 		}
 		if err := r.ready(ctx); err != nil {
 			return fmt.Errorf("remove %s: %w", f.Path(), err)
-		}
-		for i, key := range batch {
-			batch[i] = f.prefix + key
 		}
 		if err := f.store.Delete(ctx, batch...); err != nil {
 			return fmt.Errorf("remove %s, which is no backup any more: %w", f.Path(), err)

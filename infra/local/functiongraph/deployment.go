@@ -65,6 +65,7 @@ type Deployment struct {
 	pending    int
 	waiting    []chan struct{}
 	violations []string
+	timers     []Timer
 }
 
 // Name is the function's name.

@@ -97,11 +97,11 @@ func (k *Keyring) VerifyV4(r *http.Request, region string, now time.Time) (Crede
 	if !slices.Contains(signed, "host") {
 		return malformed("the host is not signed")
 	}
-	text, err := v4StringToSign(r, signed, strings.Join(scope[1:], "/"), payload)
+	text, err := v4StringToSign(r, r.URL.Path, signed, strings.Join(scope[1:], "/"), payload)
 	if err != nil {
 		return malformed(err.Error())
 	}
-	want := v4Signature(credentials.SecretKey, scope[1], region, text)
+	want := v4Signature(credentials.SecretKey, scope[1:], text)
 	if subtle.ConstantTimeCompare([]byte(want), []byte(values["Signature"])) != 1 {
 		return Credentials{}, mismatch(text)
 	}
@@ -127,18 +127,19 @@ func SignV4(r *http.Request, c Credentials, region string, now time.Time) error 
 	}
 	slices.Sort(signed)
 	date := now.Format("20060102")
-	scope := date + "/" + region + "/s3/aws4_request"
-	text, err := v4StringToSign(r, signed, scope, unsignedPayload)
+	parts := []string{date, region, "s3", "aws4_request"}
+	scope := strings.Join(parts, "/")
+	text, err := v4StringToSign(r, r.URL.Path, signed, scope, unsignedPayload)
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Authorization", fmt.Sprintf("%s Credential=%s/%s, SignedHeaders=%s, Signature=%s",
-		v4Algorithm, c.AccessKey, scope, strings.Join(signed, ";"), v4Signature(c.SecretKey, date, region, text)))
+		v4Algorithm, c.AccessKey, scope, strings.Join(signed, ";"), v4Signature(c.SecretKey, parts, text)))
 	return nil
 }
 
-// v4StringToSign is written from "Signature Calculations for the Authorization Header" in the S3 API reference.
-func v4StringToSign(r *http.Request, signed []string, scope, payload string) (string, error) {
+// v4StringToSign is written from "Signature Calculations for the Authorization Header" in the S3 API reference. The path is encoded once here.
+func v4StringToSign(r *http.Request, path string, signed []string, scope, payload string) (string, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return "", errors.New("the query cannot be read")
@@ -150,7 +151,7 @@ func v4StringToSign(r *http.Request, signed []string, scope, payload string) (st
 		}
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n%s\n%s\n", r.Method, escape(r.URL.Path, "/"), strings.Join(pairs, "&"))
+	fmt.Fprintf(&b, "%s\n%s\n%s\n", r.Method, escape(path, "/"), strings.Join(pairs, "&"))
 	for _, name := range signed {
 		value := r.Host
 		if name == "content-length" {
@@ -165,9 +166,10 @@ func v4StringToSign(r *http.Request, signed []string, scope, payload string) (st
 	return v4Algorithm + "\n" + r.Header.Get("X-Amz-Date") + "\n" + scope + "\n" + hex.EncodeToString(digest[:]), nil
 }
 
-func v4Signature(secret, date, region, text string) string {
+// v4Signature signs a text; scope is date, region, service and "aws4_request".
+func v4Signature(secret string, scope []string, text string) string {
 	key := []byte("AWS4" + secret)
-	for _, part := range []string{date, region, "s3", "aws4_request", text} {
+	for _, part := range append(slices.Clone(scope), text) {
 		mac := hmac.New(sha256.New, key)
 		mac.Write([]byte(part))
 		key = mac.Sum(nil)

@@ -17,10 +17,11 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/infra/local/instance"
 )
 
-// The limits of a synchronous invocation, in bytes ("Lambda quotas": 6 MB each).
+// The limits of an invocation, in bytes ("Lambda quotas": 6 MB each for a synchronous one, 1 MB for an event).
 const (
 	maxRequest  = 6 << 20
 	maxResponse = 6 << 20
+	maxEvent    = 1 << 20
 )
 
 // Errors of an invocation that the service refuses. What goes wrong in the function is a FunctionError.
@@ -67,7 +68,12 @@ type Deployment struct {
 	mu         sync.Mutex
 	initError  *FunctionError
 	violations []string
+	events     []Result      // asynchronous invocations that have ended
+	eventEnded chan struct{} // closed when the next one ends; nil while nobody waits
 }
+
+// ARN is the function's name for all of AWS.
+func (d *Deployment) ARN() string { return d.arn }
 
 // Name is the function's name.
 func (d *Deployment) Name() string { return d.function.Name }
@@ -99,27 +105,88 @@ func (d *Deployment) Close() {
 // Errors: ErrRequestTooLarge, ErrNotJSON, ErrThrottled, ErrRemoved, those of ctx; what goes wrong in the function is in the Result.
 func (d *Deployment) Invoke(ctx context.Context, payload []byte) (Result, error) {
 	requestID := d.service.opts.NewRequestID()
-	fail := func(err error) (Result, error) {
-		return Result{RequestID: requestID}, fmt.Errorf("invoke function %q, request %s: %w", d.function.Name, requestID, err)
+	done := make(chan end, 1)
+	if err := d.start(requestID, payload, maxRequest, func(e end) { done <- e }); err != nil {
+		return Result{RequestID: requestID}, err
 	}
-	if len(payload) > maxRequest {
-		return fail(ErrRequestTooLarge)
+	select {
+	case <-ctx.Done():
+		return Result{RequestID: requestID}, d.failed(requestID, ctx.Err())
+	case e := <-done:
+		return e.result, e.err
+	}
+}
+
+// InvokeEvent is an asynchronous invocation (Event): it returns when the event is accepted. Unlike Lambda, which tries a failed event twice more after
+// some minutes, it runs each event once; Event tells how that ended. Errors: ErrRequestTooLarge, ErrNotJSON, ErrRemoved.
+func (d *Deployment) InvokeEvent(payload []byte) (requestID string, err error) {
+	requestID = d.service.opts.NewRequestID()
+	return requestID, d.enqueue(requestID, payload)
+}
+
+func (d *Deployment) enqueue(requestID string, payload []byte) error {
+	return d.start(requestID, payload, maxEvent, func(e end) {
+		if e.err != nil {
+			e.result.FunctionError = &FunctionError{Type: "EventDropped", Message: e.err.Error()}
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.events = append(d.events, e.result)
+		if d.eventEnded != nil {
+			close(d.eventEnded)
+			d.eventEnded = nil
+		}
+	})
+}
+
+// Event waits until the asynchronous invocation with this request id has ended. Errors: those of ctx.
+func (d *Deployment) Event(ctx context.Context, requestID string) (Result, error) {
+	for {
+		d.mu.Lock()
+		for _, r := range d.events {
+			if r.RequestID == requestID {
+				d.mu.Unlock()
+				return r, nil
+			}
+		}
+		if d.eventEnded == nil {
+			d.eventEnded = make(chan struct{})
+		}
+		ended := d.eventEnded
+		d.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return Result{RequestID: requestID}, d.failed(requestID, ctx.Err())
+		case <-ended:
+		}
+	}
+}
+
+// end is how an invocation ended.
+type end struct {
+	result Result
+	err    error
+}
+
+func (d *Deployment) failed(requestID string, err error) error {
+	return fmt.Errorf("invoke function %q, request %s: %w", d.function.Name, requestID, err)
+}
+
+// start begins an invocation; ended is called with its end, unless start returns an error.
+func (d *Deployment) start(requestID string, payload []byte, most int, ended func(end)) error {
+	if len(payload) > most {
+		return d.failed(requestID, ErrRequestTooLarge)
 	}
 	if !json.Valid(payload) {
-		return fail(ErrNotJSON)
+		return d.failed(requestID, ErrNotJSON)
 	}
 	d.mu.Lock()
 	if d.ctx.Err() != nil {
 		d.mu.Unlock()
-		return fail(ErrRemoved)
+		return d.failed(requestID, ErrRemoved)
 	}
 	d.running.Add(1)
 	d.mu.Unlock()
-	type end struct {
-		outcome instance.Outcome
-		err     error
-	}
-	done := make(chan end, 1)
 	go func() {
 		defer d.running.Done()
 		outcome, err := d.pool.Invoke(instance.Call{
@@ -134,22 +201,19 @@ func (d *Deployment) Invoke(ctx context.Context, payload []byte) (Result, error)
 				h.Set("Content-Type", "application/json")
 			},
 		})
-		done <- end{outcome, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return fail(ctx.Err())
-	case e := <-done:
 		switch {
-		case errors.Is(e.err, instance.ErrBusy):
-			return fail(ErrThrottled)
-		case errors.Is(e.err, instance.ErrClosed), e.outcome.End == instance.Stopped:
-			return fail(ErrRemoved)
-		case e.err != nil:
-			return fail(e.err)
+		case errors.Is(err, instance.ErrBusy):
+			err = ErrThrottled
+		case errors.Is(err, instance.ErrClosed), outcome.End == instance.Stopped:
+			err = ErrRemoved
 		}
-		return d.result(requestID, e.outcome), nil
-	}
+		if err != nil {
+			ended(end{Result{RequestID: requestID}, d.failed(requestID, err)})
+			return
+		}
+		ended(end{result: d.result(requestID, outcome)})
+	}()
+	return nil
 }
 
 // result is an outcome in Lambda's words.

@@ -1,5 +1,6 @@
 // Package lambda is a small AWS Lambda on one machine: it runs the real bootstrap of a function as the runtime provided.al2023
-// does, through the runtime API of 2018-06-01, and invokes it.
+// does, through the runtime API of 2018-06-01, and invokes it. As an http.Handler the service is what functions see of AWS: Lambda's
+// Invoke, and the schedules of EventBridge Scheduler, all of it signed.
 //
 // It guarantees what the runtime API promises to a bootstrap (one event at a time, a deadline, the role's keys in the
 // environment) and is as strict as AWS's own Runtime Interface Emulator, whose status codes and error types it uses.
@@ -45,6 +46,8 @@ type Options struct {
 	AccountID    string                 // in the function's ARN; 000000000000
 	NewRequestID func() string          // random UUIDs
 	NewKeys      func() iam.Credentials // random temporary keys of a role
+	Now          func() time.Time       // for signatures and for the dates of schedules
+	SchedulePage int                    // how many schedules a page of their list has at most; 100
 }
 
 // Function is the definition of a function with the runtime provided.al2023.
@@ -63,6 +66,7 @@ type Service struct {
 	mu        sync.Mutex
 	closed    bool
 	functions map[string]*Deployment
+	scheduler scheduler
 }
 
 // New makes a service without functions.
@@ -82,7 +86,13 @@ func New(opts Options) *Service {
 	if opts.NewKeys == nil {
 		opts.NewKeys = newKeys
 	}
-	return &Service{opts: opts, functions: map[string]*Deployment{}}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.SchedulePage == 0 {
+		opts.SchedulePage = maxSchedulePage
+	}
+	return &Service{opts: opts, functions: map[string]*Deployment{}, scheduler: newScheduler()}
 }
 
 // Deploy makes a function ready for invocations, and removes an older one of the same name. Instances are started by the invocations

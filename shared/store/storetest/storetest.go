@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"Copy":       testCopy,
 		"PutStream":  testPutStream,
 		"Stat":       testStat,
+		"Start":      testStart,
 		"Bucket":     testBucket,
 		"Keys":       testKeys,
 		"Contexts":   testContexts,

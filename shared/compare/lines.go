@@ -1,4 +1,4 @@
-package restore
+package compare
 
 import (
 	"fmt"
@@ -13,14 +13,14 @@ import (
 const (
 	// contextLines stand before and after what differs.
 	contextLines = 3
-	// mostDiff is how long a diff gets in a report, in bytes. The whole texts are in the backup and in the workspace.
+	// mostDiff is how long a diff gets, in bytes. The whole texts are in the backup and in the workspace.
 	mostDiff = 2000
 	// mostDiffed is the longest text, in bytes, that lines are compared of. Of longer ones they are counted only.
 	mostDiffed = 256 << 10
 )
 
-// isText tells whether a place in a definition holds text whose lines are what one wants to see: a script's, or one in a node's property that has several.
-func isText(kind asset.Kind, c rawjson.Change) bool {
+// IsText tells whether a place in a definition holds text whose lines are what one wants to see: a script's, or one in a node's property that has several.
+func IsText(kind asset.Kind, c rawjson.Change) bool {
 	if kind == asset.Scripts && c.Path == "content" {
 		return true
 	}
@@ -61,12 +61,12 @@ func lineChanges(c rawjson.Change) string {
 }
 
 // lineDiff is the unified diff of two texts, cut where it gets long; empty where they are too long to be compared.
-func lineDiff(c rawjson.Change) string {
+func lineDiff(c rawjson.Change, view View) string {
 	old, now := texts(c)
 	if len(old) > mostDiffed || len(now) > mostDiffed {
 		return ""
 	}
-	diff, err := udiff.ToUnified("live", "restored", old, udiff.Lines(old, now), contextLines)
+	diff, err := udiff.ToUnified(view.From, view.To, old, udiff.Lines(old, now), contextLines)
 	if err != nil { // the edits are those of this very text
 		return ""
 	}
