@@ -29,7 +29,7 @@ func TestBackup(t *testing.T) {
 	// opened is the last backup, opened from the list.
 	opened := func(t *testing.T) *chromium.Tab {
 		tab := open(t, w, chromium.View{}, "")
-		tab.Part("table.backups tbody tr", last).Click("link", last)
+		row(tab, last).Click("link", last)
 		tab.Wait("heading", "Backup of "+last)
 		tab.Settle()
 		return tab
@@ -54,7 +54,7 @@ func TestBackup(t *testing.T) {
 	t.Run("is_verified_now", func(t *testing.T) {
 		t.Parallel()
 		tab := open(t, w, chromium.View{}, "")
-		tab.Part("table.backups tbody tr", names[1]).Click("link", names[1])
+		row(tab, names[1]).Click("link", names[1])
 		tab.Click("button", "Verify Now")
 		tab.WaitText("Verified: every byte is as the manifest says.")
 		tab.Reload()
@@ -145,7 +145,7 @@ func TestDocument(t *testing.T) {
 	key := world.Folder(names[0]) + "backup.json"
 	before := w.Object(key)
 	tab := open(t, w, chromium.View{}, "")
-	tab.Click("link", names[0]+": COMPLETE")
+	row(tab, names[0]).Click("link", names[0])
 	tab.Wait("heading", "Backup of "+names[0])
 	tab.Click("link", "Edit backup.json")
 	tab.Wait("heading", "backup.json")

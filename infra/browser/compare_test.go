@@ -35,7 +35,7 @@ func TestCompare(t *testing.T) {
 	t.Run("a_backup_and_the_live_workspace", func(t *testing.T) {
 		t.Parallel()
 		tab := open(t, w, chromium.View{}, "")
-		tab.Part("table.backups tbody tr", names[1]).Click("link", names[1])
+		row(tab, names[1]).Click("link", names[1])
 		tab.Click("link", "Compare with the live workspace")
 		tab.Wait("heading", "the live workspace")
 		tab.Part("details.item", "dwd_customers_hivesql")

@@ -76,6 +76,11 @@ func open(t *testing.T, w *world.World, view chromium.View, query string) *chrom
 	return tab
 }
 
+// row is the row of a backup in the list.
+func row(tab *chromium.Tab, name string) chromium.Area {
+	return tab.Part("table.backups tbody tr", "/"+name+"/")
+}
+
 // accessible fails the test for every rule of accessibility that the page breaks as it is shown now.
 func accessible(t *testing.T, tab *chromium.Tab, what string) {
 	t.Helper()

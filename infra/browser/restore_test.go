@@ -32,7 +32,7 @@ func TestRestore_is_planned_applied_watched_and_undone(t *testing.T) {
 	gate := w.Hold(dataarts.CreateJob)
 	tab.Click("button", "Apply This Plan")
 	tab.In("dialog", "Apply This Plan").Click("button", "Apply This Plan")
-	<-gate.Reached
+	gate.Reached()
 	tab.WaitText("RUNNING")
 	gate.Open()
 	tab.WaitText("COMPLETE")

@@ -117,7 +117,7 @@ func TestBackUpNow_shows_the_progress_until_the_backup_is_complete(t *testing.T)
 	tab.Click("button", "Back Up Now")
 	tab.In("dialog", "Back Up Now").Click("button", "Back Up Now")
 	tab.WaitText("The backup was asked for")
-	<-gate.Reached
+	gate.Reached()
 	tab.WaitText("INCOMPLETE") // it is running, and says so
 	gate.Open()
 	tab.Until("the backup by hand to be complete", `[...document.querySelectorAll('table.backups tbody tr')].filter(r => r.innerText.includes('COMPLETE') && !r.innerText.includes('INCOMPLETE')).length === 2`)

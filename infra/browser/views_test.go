@@ -49,7 +49,7 @@ func views(t *testing.T, w *world.World, names []string) map[string]string {
 	tab.WaitText("Every asset")
 	note("a restoration")
 	tab.Click("link", "DataArts Backup")
-	tab.Part("table.backups tbody tr", last).Click("link", last)
+	row(tab, last).Click("link", last)
 	tab.Wait("heading", "Backup of "+last)
 	note("a backup")
 	tab.Click("link", "Edit backup.json")
@@ -212,13 +212,13 @@ func TestFailedBackup_shows_its_reason(t *testing.T) {
 	w.PartialNight(midnights[1], "ads_orders_df", "the node is being upgraded")
 	tab := open(t, w, chromium.View{}, "")
 	name := midnights[1].Format(time.DateOnly)
-	row := tab.Part("table.backups tbody tr", name)
-	row.WaitText("PARTIAL", "ads_orders_df", "the node is being upgraded")
-	if row.Has("button", "Restore") {
+	failed := row(tab, name)
+	failed.WaitText("PARTIAL", "ads_orders_df", "the node is being upgraded")
+	if failed.Has("button", "Restore") {
 		t.Error("a partial backup is offered for restore as if it were whole")
 	}
 	tab.Wait("link", name+": PARTIAL")
-	row.Click("link", name)
+	failed.Click("link", name)
 	tab.Wait("heading", "Missing")
 	tab.WaitText("PARTIAL", "ads_orders_df", "the node is being upgraded")
 	accessible(t, tab, "a partial backup")
@@ -233,7 +233,7 @@ func TestLanguage_is_chosen_and_kept(t *testing.T) {
 	}
 	tab.Click("link", "English")
 	tab.Wait("heading", "Manage Backup")
-	tab.Click("link", names[0]+": COMPLETE")
+	row(tab, names[0]).Click("link", names[0])
 	tab.Wait("heading", "Backup of "+names[0])
 	tab.Click("link", "中文")
 	tab.Until("Chinese", "document.documentElement.lang === 'zh'")
@@ -252,7 +252,7 @@ func TestHostileTexts_are_shown_as_text(t *testing.T) {
 	for _, view := range []chromium.View{{}, {NoScript: true}} {
 		tab := open(t, w, view, "")
 		tab.WaitText(world.HostileMessage)
-		tab.Part("table.backups tbody tr", names[0]).Click("link", names[0])
+		row(tab, names[0]).Click("link", names[0])
 		tab.Wait("heading", "Backup of "+names[0])
 		tab.Settle()
 		if tab.Has("button", "Show") && !view.NoScript {

@@ -52,6 +52,8 @@ func (t *taking) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.mu.Lock() // the lease may ask how far the run is
+	defer t.mu.Unlock()
 	for _, a := range kept {
 		t.resumed[a.Asset.Ref().Identity()] = a
 	}
@@ -113,11 +115,7 @@ func (t *taking) saveNow(ctx context.Context) {
 	now := t.opts.Now()
 	due := !t.saving && now.Sub(t.saved) >= saveEvery
 	t.saving = t.saving || due
-	if now.Sub(t.counted) >= countEvery {
-		t.counted = now
-		tally := t.tallied(now)
-		t.tally.Store(&tally)
-	}
+	t.stored = now
 	t.mu.Unlock()
 	if !due {
 		return
@@ -159,19 +157,14 @@ func (t *taking) save(ctx context.Context) error {
 	return t.writer.SaveProgress(ctx, t.count(), assets)
 }
 
-// countEvery is how often at most a run counts what it has stored, for those who look on.
-const countEvery = time.Second
-
-// count says how far the run is now.
+// count says how far the run is.
 func (t *taking) count() vault.Tally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.tallied(t.opts.Now())
-}
-
-// tallied is count for a caller that holds the lock.
-func (t *taking) tallied(now time.Time) vault.Tally {
-	tally := vault.Tally{At: now.UTC()}
+	tally := vault.Tally{At: t.stored.UTC()}
+	if t.stored.IsZero() {
+		tally.At = t.opts.Now().UTC()
+	}
 	for _, e := range t.assets {
 		if e.done {
 			tally.Done++
@@ -188,13 +181,10 @@ func (t *taking) tallied(now time.Time) vault.Tally {
 	return tally
 }
 
-// remark is what the lease says of the run: renewed three times in its time to live, it costs no request of its own.
+// remark is what the lease says of the run. It is renewed three times in its time to live anyway, so this costs no request, while progress.json has
+// everything that is stored and may have megabytes.
 func (t *taking) remark() string {
-	tally := t.tally.Load()
-	if tally == nil {
-		return ""
-	}
-	text, err := json.Marshal(tally)
+	text, err := json.Marshal(t.count())
 	if err != nil {
 		return ""
 	}

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,8 +35,7 @@ type taking struct {
 	trust  *bulk.Trust[*entry]
 	work   *work
 
-	marking chan struct{}               // taken while the folder is being marked
-	tally   atomic.Pointer[vault.Tally] // how far the run is, as of a moment ago; nil at first
+	marking chan struct{} // taken while the folder is being marked
 
 	mu           sync.Mutex                     // guards what follows while kinds are listed and read side by side
 	assets       map[asset.Ref]*entry           // by identity
@@ -52,7 +50,7 @@ type taking struct {
 	differed     map[string]vault.Single // classes in which a sample of bulk definitions differed, in this run or in one not long ago
 	drift        map[asset.Ref]vault.Drift
 	saved        time.Time // when the progress was saved last
-	counted      time.Time // when the tally was made last
+	stored       time.Time // when an asset was stored last; zero before the first
 	saving       bool
 	marked       bool                        // the folder holds progress.json
 	busy         map[asset.Ref]chan struct{} // assets whose objects are being written; closed when that ends

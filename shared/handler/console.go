@@ -17,8 +17,9 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
-// Console is the console function: by HTTP it shows the Manage Backup page, and lists, inspects and verifies backups as JSON. It reads the bucket and
-// writes nothing, and it does not talk to DataArts.
+// Console is the console function: by HTTP it serves the Manage Backup page and its JSON API. Of the bucket it writes backup.json, when an operator edits it, and the
+// records of verifications; backups are taken by the backup function, which it starts, and restores are asked for at the restore function. It reads DataArts
+// where a backup is compared with the live workspace.
 func Console(options Options) runtime.Handler {
 	options = options.withDefaults()
 	renderer, known, graphs := page.New(), newRemembered(), history.NewCache(keptGraphs)
@@ -35,7 +36,7 @@ func Console(options Options) runtime.Handler {
 		if err != nil {
 			return unusable(ctx, request, err)
 		}
-		c := &console{session: s, page: renderer, remembered: known, graphs: graphs}
+		c := &console{session: s, page: renderer, remembered: known, graphs: graphs, below: strings.Trim(request.Query.Get("folder"), "/")}
 		return serve(ctx, c.routes(ctx), request)
 	}
 }
@@ -46,6 +47,7 @@ type console struct {
 	page       *page.Page
 	remembered *remembered
 	graphs     *history.Cache
+	below      string // the folder below the location whose backups the request asks about; empty for the location itself
 }
 
 func (c *console) routes(ctx context.Context) []route {

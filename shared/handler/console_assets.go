@@ -38,7 +38,7 @@ const readers = 24
 // assetAnswer is the answer to GET /backups/{name}/asset.
 type assetAnswer struct {
 	Asset      vault.Asset     `json:"asset"`
-	Definition json.RawMessage `json:"definition"` // as stored, but for white space; null for every value of an environment variable unless revealed
+	Definition json.RawMessage `json:"definition"` // as stored, but for white space and escapes; null for every value of an environment variable unless revealed
 	Masked     bool            `json:"masked"`     // values were left out
 	Encrypted  bool            `json:"encrypted"`  // in the bucket
 	Text       *assetText      `json:"text"`       // of a script

@@ -71,7 +71,7 @@ func (c *console) backups(ctx context.Context, r event.Request) (reply, error) {
 
 // listBackups looks at the newest folders of a location whose names sort before after, up to limit of them, and at no others.
 func (c *console) listBackups(ctx context.Context, workspace, after string, limit int) (backupList, error) {
-	v, err := c.vault(workspace, "")
+	v, err := c.place(workspace)
 	if err != nil {
 		return backupList{}, err
 	}
@@ -285,7 +285,7 @@ func (c *console) folder(ctx context.Context, p *parameters, name string) (*vaul
 	if !ok {
 		return nil, notFound("there is no backup %s: there is none in %s at all", name, c.config.Location)
 	}
-	v, err := c.vault(workspace, "")
+	v, err := c.place(workspace)
 	if err != nil {
 		return nil, err
 	}

@@ -103,7 +103,7 @@ func emptyDays(until time.Time, days int) []calendarDay {
 // calendar says of every day what backups it has. It reads no manifest: a commit counts as a COMPLETE backup unless an earlier look or a verification has shown
 // otherwise. until is the last day, today where it is zero.
 func (c *console) calendar(ctx context.Context, workspace string, until time.Time, days int) (calendar, error) {
-	v, err := c.vault(workspace, "")
+	v, err := c.place(workspace)
 	if err != nil {
 		return calendar{}, err
 	}

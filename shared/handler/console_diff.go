@@ -218,7 +218,7 @@ func (c *console) comparedLive(ctx context.Context, request diffRequest, from *v
 
 // openCompared opens a backup that can be compared: a complete one, a partial one as far as it goes, or one that the DataArts console wrote.
 func (c *console) openCompared(ctx context.Context, workspace, name string) (*vault.Backup, error) {
-	v, err := c.vault(workspace, "")
+	v, err := c.place(workspace)
 	if err != nil {
 		return nil, err
 	}

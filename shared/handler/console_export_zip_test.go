@@ -236,8 +236,8 @@ func TestConsole_Export(t *testing.T) {
 	t.Run("leaves_out_files_that_do_not_fit_and_names_them", func(t *testing.T) {
 		t.Parallel()
 		b := newConsoleBench(t)
-		big, small := noise(3<<20), noise(2<<20)
-		b.put("jars/a_huge.jar", string(noise(5<<20)))
+		big, small := noise(5<<19), noise(2<<20)
+		b.put("jars/a_huge.jar", string(noise(4<<20)))
 		b.put("jars/b_big.jar", string(big))
 		b.put("jars/c_small.jar", string(small))
 		b.put("jars/d_tiny.jar", "tiny")
@@ -262,17 +262,26 @@ func TestConsole_Export(t *testing.T) {
 		b := newConsoleBench(t)
 		var all []keptAsset
 		for i := range 3 {
-			all = append(all, keptAsset{kind: asset.Scripts, name: fmt.Sprint("s", i), directory: "/", definition: fmt.Sprintf(`{"content":"%x"}`, noise(3<<19))})
+			all = append(all, keptAsset{kind: asset.Scripts, name: fmt.Sprint("s", i), directory: "/", definition: string(noise(3 << 19))})
 		}
 		b.keep("2026-11-22", nil, all...)
 		e := decodeConsole[consoleError](t, b.ask("GET", "/backups/2026-11-22/export", "", nil).plain(), 413)
-		for _, want := range []string{"3 assets with 9437", "obs://backups/factory/2026-11-22/", `"export": true`, "POST /restores"} {
+		for _, want := range []string{"3 assets with 4718592 bytes", "obs://backups/factory/2026-11-22/", `"export": true`, "POST /restores"} {
 			if e.Error.Code != "too_large" || !strings.Contains(e.Error.Message, want) {
 				t.Errorf("no %s: %+v", want, e)
 			}
 		}
 		if files, _ := b.export("names=s1"); len(files) != 2 {
 			t.Errorf("%d files", len(files))
+		}
+		// What is far too large is not even read.
+		m := b.keep("2026-11-23", nil, script("s", "Shell", "x"))
+		m.Assets[0].Size = 100 << 20
+		b.putManifest("2026-11-23", m)
+		before := b.objects.Calls("GetObject")
+		e = decodeConsole[consoleError](t, b.ask("GET", "/backups/2026-11-23/export", "", nil).plain(), 413)
+		if reads := b.objects.Calls("GetObject") - before; reads != 2 || !strings.Contains(e.Error.Message, "104857600 bytes") {
+			t.Errorf("%d objects were read: %+v", reads, e)
 		}
 	})
 

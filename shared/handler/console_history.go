@@ -110,7 +110,7 @@ func (c *console) logRoute(ctx context.Context, r event.Request) (reply, error) 
 
 // log is the history of one asset of a workspace, the newest entry first.
 func (c *console) log(ctx context.Context, workspace string, q history.LogQuery) (*history.Log, error) {
-	v, err := c.vault(workspace, "")
+	v, err := c.place(workspace)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (c *console) findRoute(ctx context.Context, r event.Request) (reply, error)
 
 // find tells which backups of a workspace hold what is looked for.
 func (c *console) find(ctx context.Context, workspace string, q history.FindQuery) (*history.Findings, error) {
-	v, err := c.vault(workspace, "")
+	v, err := c.place(workspace)
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func (v *view) show(ctx context.Context) (page.View, error) {
 	if v.workspace != "" && !slices.Contains(v.workspaces, v.workspace) {
 		v.workspaces = append(v.workspaces, v.workspace)
 	}
-	v.links.Workspace = v.workspace
+	v.links.Workspace, v.links.Folder = v.workspace, v.below
 	switch name := v.text("view"); name {
 	case "":
 		return v.main(ctx, unknown), nil
@@ -130,12 +130,12 @@ func (v *view) show(ctx context.Context) (page.View, error) {
 
 // head is what every view has. fields are the parameters, as pairs of name and value, with which the view is asked for.
 func (v *view) head(title string, fields ...string) page.Head {
-	h := page.Head{Title: title, Version: v.options.Version, Location: v.config.Location.String(), Workspace: v.workspace, Links: v.links}
-	if place, err := v.vault(v.workspace, ""); err == nil && (v.workspace != "" || !v.config.Location.PerWorkspace()) {
+	h := page.Head{Title: title, Version: v.options.Version, Location: v.config.Location.String(), Workspace: v.workspace, Folder: v.below, Links: v.links}
+	if place, err := v.place(v.workspace); err == nil && (v.workspace != "" || !v.config.Location.PerWorkspace()) {
 		h.Location = place.Path()
 	}
 	for _, id := range v.workspaces {
-		h.Workspaces = append(h.Workspaces, page.Link{Text: id, Href: v.links.To("workspace", id), Current: id == v.workspace})
+		h.Workspaces = append(h.Workspaces, page.Link{Text: id, Href: v.links.To("workspace", id, "folder", ""), Current: id == v.workspace})
 	}
 	here := func(language string) string {
 		links := v.links
@@ -145,7 +145,7 @@ func (v *view) head(title string, fields ...string) page.Head {
 	for _, language := range page.Languages() {
 		h.Languages = append(h.Languages, page.Link{Text: language, Href: here(language), Current: language == v.language})
 	}
-	for _, one := range [][2]string{{"workspace", v.links.Workspace}, {"lang", v.links.Language}} {
+	for _, one := range [][2]string{{"workspace", v.links.Workspace}, {"folder", v.links.Folder}, {"lang", v.links.Language}} {
 		if one[1] != "" {
 			h.Fields = append(h.Fields, page.Field{Name: one[0], Value: one[1]})
 		}
@@ -188,12 +188,15 @@ func (v *view) main(ctx context.Context, unknown error) page.View {
 	var backupsErr, restorationsErr error
 	sections.Go(func() { m.Schedule = v.timer(ctx) })
 	sections.Go(func() { restorationsErr = v.fillRestorations(ctx, &m, restored) })
+	var days []page.Day
 	if unknown != nil {
 		backupsErr = unknown
 	} else if v.workspace != "" || !v.config.Location.PerWorkspace() {
+		sections.Go(func() { days = v.days(ctx) })
 		backupsErr = v.fillBackups(ctx, &m, after)
 	}
 	sections.Wait()
+	m.Calendar = days
 	if backupsErr != nil {
 		m.BackupsFault = v.logged(ctx, "backups", backupsErr)
 	}
@@ -226,6 +229,31 @@ func (v *view) fillBackups(ctx context.Context, m *page.Main, after string) erro
 		m.Next = v.links.To("after", list.Next)
 	}
 	return nil
+}
+
+// days are the days of the calendar strip; none where they cannot be read: the list of the backups says why.
+func (v *view) days(ctx context.Context) []page.Day {
+	calendar, err := v.calendar(ctx, v.workspace, time.Time{}, pageDays)
+	if err != nil {
+		zerolog.Ctx(ctx).Error().Err(err).Msg("the calendar could not be made")
+		return nil
+	}
+	var days []page.Day
+	for i, d := range calendar.Days {
+		date, err := time.Parse(dayLayout, d.Date)
+		if err != nil {
+			continue
+		}
+		day := page.Day{Date: d.Date, Day: date.Format("2"), State: string(d.State), Verified: d.Verified}
+		if i == 0 || date.Day() == 1 {
+			day.Month = v.say(date.Format("Jan"))
+		}
+		if len(d.Backups) > 0 {
+			day.Href = v.links.To("view", "backup", "backup", d.Backups[0])
+		}
+		days = append(days, day)
+	}
+	return days
 }
 
 func (v *view) rowOfBackup(b backupSummary) page.Backup {
@@ -288,6 +316,9 @@ func (v *view) timer(ctx context.Context) page.Schedule {
 		return page.Schedule{Fault: errorOf(err).message, CanRun: true}
 	}
 	shown := page.Schedule{Known: s.Trigger != "", Enabled: s.Enabled, Message: s.Message, Folder: s.Folder, Path: s.Path, Trigger: s.Trigger, Expression: s.Expression, CanRun: true}
+	if s.Folder != v.below {
+		shown.Elsewhere = v.links.To("folder", s.Folder)
+	}
 	if s.NextRun != nil {
 		shown.Next = page.MomentOf(*s.NextRun)
 	}

@@ -63,10 +63,7 @@ func (v *view) backup(ctx context.Context) (page.View, error) {
 
 // exportLink is where a zip of the assets that are shown is got. Environment variables are in it only where nothing else is asked for.
 func (v *view) exportLink(name string, query assetQuery) string {
-	parameters := url.Values{}
-	if v.workspace != "" {
-		parameters.Set("workspace", v.workspace)
-	}
+	parameters := v.where()
 	kinds := query.Kinds
 	if len(kinds) > 0 {
 		parameters.Set("kinds", joinKinds(kinds))
@@ -79,6 +76,18 @@ func (v *view) exportLink(name string, query assetQuery) string {
 		parameters.Set("names", glob)
 	}
 	return "backups/" + name + "/export?" + parameters.Encode()
+}
+
+// where are the parameters that say to the JSON API whose backups are meant.
+func (v *view) where() url.Values {
+	where := url.Values{}
+	if v.workspace != "" {
+		where.Set("workspace", v.workspace)
+	}
+	if v.below != "" {
+		where.Set("folder", v.below)
+	}
+	return where
 }
 
 func joinKinds(kinds []asset.Kind) string {
@@ -201,10 +210,9 @@ func (v *view) asset(ctx context.Context) (page.View, error) {
 
 // fillContent shows the definition. What cannot be read is said.
 func (v *view) fillContent(ctx context.Context, show *page.AssetView, f *vault.Folder, a vault.Asset, reveal bool) {
-	raw := url.Values{"key": {a.Key}, "raw": {"true"}}
-	if v.workspace != "" {
-		raw.Set("workspace", v.workspace)
-	}
+	raw := v.where()
+	raw.Set("key", a.Key)
+	raw.Set("raw", "true")
 	if a.Kind == asset.Env {
 		raw.Set("reveal", "true")
 	}
@@ -242,8 +250,8 @@ func (v *view) document(ctx context.Context) (page.View, error) {
 		return nil, err
 	}
 	show := page.DocumentView{Head: v.head("backup.json "+name, "view", "document", "backup", name), BackupName: dateOf(name), BackupLink: v.links.To("view", "backup", "backup", name), API: "backups/" + name + "/document"}
-	if v.workspace != "" {
-		show.API += "?" + url.Values{"workspace": {v.workspace}}.Encode()
+	if where := v.where(); len(where) > 0 {
+		show.API += "?" + where.Encode()
 	}
 	text, version, err := v.console.document(ctx, f)
 	switch {

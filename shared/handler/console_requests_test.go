@@ -21,7 +21,8 @@ func TestConsole_Requests(t *testing.T) {
 		if e := decodeConsole[consoleError](t, b.send("GET", "/nothing/here"), 404); e.Error.Code != "not_found" {
 			t.Errorf("%+v", e)
 		}
-		for target, allow := range map[string]string{"/": "GET, HEAD", "/backups": "GET, HEAD", "/backups/2026-11-22/verify": "POST", "/folders": "GET, HEAD"} {
+		for target, allow := range map[string]string{"/": "GET, HEAD", "/backups": "GET, HEAD, POST", "/backups/2026-11-22/verify": "POST",
+			"/backups/2026-11-22/asset": "GET, HEAD", "/backups/2026-11-22/document": "GET, HEAD, PUT", "/backups/2026-11-22/export": "GET, HEAD", "/folders": "GET, HEAD"} {
 			a := b.send("DELETE", target)
 			e := decodeConsole[consoleError](t, a, 405)
 			if a.Header["Allow"] != allow || e.Error.Code != "method_not_allowed" || a.Header["Content-Type"] != "application/json" {
@@ -30,14 +31,15 @@ func TestConsole_Requests(t *testing.T) {
 		}
 	})
 
-	t.Run("what_would_start_or_change_something_does_not_exist", func(t *testing.T) {
+	t.Run("what_needs_the_backup_function_says_which_setting_is_missing", func(t *testing.T) {
 		t.Parallel()
 		b := newConsoleBench(t)
-		for _, r := range []string{"GET /schedule", "PUT /schedule", "GET /backups/2026-11-21/diff/2026-11-22"} {
+		for _, r := range []string{"GET /schedule", "POST /backups"} {
 			method, target, _ := strings.Cut(r, " ")
-			decodeConsole[consoleError](t, b.send(method, target), 404)
+			if e := decodeConsole[consoleError](t, b.send(method, target), 409); !strings.Contains(e.Error.Message, "BACKUP_FUNCTION is not set") {
+				t.Errorf("%s: %+v", r, e)
+			}
 		}
-		decodeConsole[consoleError](t, b.send("POST", "/backups"), 405)
 	})
 
 	t.Run("nothing_is_written_but_the_record_of_a_verification", func(t *testing.T) {
@@ -52,7 +54,8 @@ func TestConsole_Requests(t *testing.T) {
 			return n
 		}
 		before := count()
-		for _, target := range []string{"/", "/backups", "/backups/2026-11-01", "/calendar", "/folders"} {
+		for _, target := range []string{"/", "/backups", "/backups/2026-11-01", "/backups/2026-11-01/asset?key=3_scripts/dim.script", "/backups/2026-11-01/document",
+			"/backups/2026-11-01/export?kinds=scripts", "/calendar", "/folders"} {
 			if a := b.send("GET", target); a.Status != 200 {
 				t.Errorf("%s: %d %s", target, a.Status, a.Body)
 			}

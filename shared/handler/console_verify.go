@@ -83,7 +83,7 @@ func (c *console) verifyNow(ctx context.Context, workspace string, f *vault.Fold
 	if ctx.Err() == nil && c.config.BackupFunction != "" {
 		platform, err := c.platform()
 		if err == nil {
-			return handOverVerification(ctx, platform, workspace, f)
+			return handOverVerification(ctx, platform, workspace, c.below, f)
 		}
 		message += fmt.Sprintf(", but could not be asked: %v", err)
 	}
@@ -100,11 +100,12 @@ func working(ctx context.Context, most time.Duration) (context.Context, context.
 }
 
 // handOverVerification has the backup function verify a backup.
-func handOverVerification(ctx context.Context, platform schedule.Platform, workspace string, f *vault.Folder) (verification, error) {
+func handOverVerification(ctx context.Context, platform schedule.Platform, workspace, below string, f *vault.Folder) (verification, error) {
 	command := struct {
 		Verify     string   `json:"verify"`
 		Workspaces []string `json:"workspaces,omitempty"`
-	}{Verify: f.Name}
+		Folder     string   `json:"folder,omitempty"`
+	}{Verify: f.Name, Folder: below}
 	if workspace != "" {
 		command.Workspaces = []string{workspace}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dataarts-backup/dataarts-backup/shared/config"
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 // workspacePlaceholder is what BACKUP_LOCATION holds where each workspace has a location of its own.
@@ -55,10 +56,23 @@ func workspaceOf(pattern, name string) (id string, ok bool) {
 	return id, true
 }
 
+// place is where the backups of a workspace lie that the request asks about: its location, or the folder below it that the request names.
+func (c *console) place(workspace string) (*vault.Vault, error) {
+	return c.vault(workspace, c.below)
+}
+
+// checkBelow adds a fault where the request names a folder that cannot be.
+func (c *console) checkBelow(p *parameters) {
+	if problem := folderProblem(c.below); problem != "" {
+		p.fault("folder: %q %s: want a folder below the location, like nights", c.below, problem)
+	}
+}
+
 // chooseWorkspace is the workspace that a request asks about: the one that it names, else the only one there is. known is asked for only where
 // it is needed. The workspace is empty where the location is not one's own, and where there is none yet.
 func (c *console) chooseWorkspace(p *parameters, known func() ([]string, error)) (string, error) {
 	id := p.text("workspace")
+	c.checkBelow(p)
 	if !c.config.Location.PerWorkspace() {
 		if id != "" && !slices.Contains(c.config.Workspaces, id) {
 			// Answering with what is there would pass one workspace's backups off as another's.

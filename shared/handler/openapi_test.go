@@ -103,9 +103,14 @@ func TestOpenAPI(t *testing.T) {
 		b.backup("factory", "2026-12-01", nil)
 		b.put("factory/2026-12-01/4_jobs/nightly.job", "{}")
 		b.put("jars/x.jar", "x")
-		b.keep("2026-12-02", nil, variables(`{"params":[{"name":"A","value":"v"}]}`), script("s", "Shell", "#{Env.get('A')}"), script("huge", "Shell", strings.Repeat("x", 5<<20)),
-			hiveJob("j", "n", "c"), keptAsset{kind: asset.Resources, name: "r", directory: "/", definition: `{}`, files: []string{"obs://backups/jars/x.jar"}},
-			keptAsset{kind: asset.Scripts, name: "noise", directory: "/", definition: fmt.Sprintf(`{"content":"%x"}`, noise(5<<20))})
+		m := b.keep("2026-12-02", nil, variables(`{"params":[{"name":"A","value":"v"}]}`), script("s", "Shell", "#{Env.get('A')}"), script("huge", "Shell", ""),
+			hiveJob("j", "n", "c"), keptAsset{kind: asset.Resources, name: "r", directory: "/", definition: `{}`, files: []string{"obs://backups/jars/x.jar"}})
+		for i := range m.Assets {
+			if m.Assets[i].Name == "huge" {
+				m.Assets[i].Size = 100 << 20
+			}
+		}
+		b.putManifest("2026-12-02", m)
 		for _, c := range []struct{ method, target, path string }{
 			{"GET", "/backups", "/backups"},
 			{"GET", "/backups?limit=2", "/backups"},
@@ -135,7 +140,7 @@ func TestOpenAPI(t *testing.T) {
 			{"GET", "/backups/2026-11-30/export?names=none", "/backups/{name}/export"},
 			{"GET", "/backups/2026-11-03/export", "/backups/{name}/export"},
 			{"GET", "/backups/2026-01-01/export", "/backups/{name}/export"},
-			{"GET", "/backups/2026-12-02/export?names=noise", "/backups/{name}/export"},
+			{"GET", "/backups/2026-12-02/export?names=huge", "/backups/{name}/export"},
 			{"POST", "/backups/2026-11-01/verify", "/backups/{name}/verify"},
 			{"POST", "/backups/2026-12-01/verify", "/backups/{name}/verify"},
 			{"POST", "/backups/2026-11-02/verify", "/backups/{name}/verify"},

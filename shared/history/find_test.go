@@ -244,6 +244,43 @@ func TestFind(t *testing.T) {
 		}
 	})
 
+	t.Run("goes_on_among_the_variables_of_one_list", func(t *testing.T) {
+		t.Parallel()
+		s := newShelf(t)
+		s.write(dayModel{name: "2026-11-01", state: vault.StateComplete, things: []thing{env("C", "", "A", "", "B", ""), script("s", "x", "")}})
+		s.write(dayModel{name: "2026-11-02", state: vault.StateComplete, things: []thing{env("B", "", "A", ""), script("s", "x", "")}})
+		s.write(dayModel{name: "2026-11-03", state: vault.StateComplete, things: []thing{env("B", "2"), script("s", "x", "")}})
+		s.store.objects[prefix+"2026-11-03/1_env/env.json"] = []byte("{}")
+		q := history.FindQuery{Criteria: history.Criteria{Name: "*"}, Limit: 1}
+		var got []string
+		faults := 0
+		for range 4 {
+			f := s.find(q)
+			got, q.After, faults = append(got, found(f)...), f.Next, faults+len(f.Unsearched)
+		}
+		want := []string{"env A: 2026-11-02 2026-11-01", "env B: 2026-11-02 2026-11-01", "env C: 2026-11-01", "scripts s: 2026-11-03 2026-11-02 2026-11-01"}
+		if diff := cmp.Diff(want, got); diff != "" || q.After != "" || faults != 1 {
+			t.Errorf("%s %q, %d faults", diff, q.After, faults)
+		}
+	})
+
+	t.Run("one_name_may_be_of_several_kinds_and_one_time_of_several_assets", func(t *testing.T) {
+		t.Parallel()
+		own, other := keys(t)
+		s := newShelf(t)
+		dated := func(x thing) thing { x.at = ago(1); return x }
+		for i, k := range []vault.Keys{other, own} {
+			s.write(dayModel{name: fmt.Sprintf("2026-11-%02d", 2-i), state: vault.StateComplete, keys: k,
+				things: []thing{dated(script("a", "x", "needle")), dated(script("b", "x", "no")), dated(job("a", nil, node{"n", "X", []property{{"p", "Needle"}}}))}})
+		}
+		s.vault = s.vault.WithKeys(own)
+		// The newer backup is encrypted to somebody else, and the definitions in it are those of the older one.
+		f := s.find(history.FindQuery{Criteria: history.Criteria{Text: "needle"}})
+		if diff := cmp.Diff([]string{"scripts a: 2026-11-02 2026-11-01", "jobs a: 2026-11-02 2026-11-01"}, found(f)); diff != "" || len(f.Unsearched) != 1 {
+			t.Error(diff, f.Unsearched)
+		}
+	})
+
 	t.Run("a_cursor_of_another_hand_is_refused", func(t *testing.T) {
 		t.Parallel()
 		f, err := history.Find(t.Context(), s.vault, history.FindQuery{Criteria: history.Criteria{Name: "*"}, Limit: 1}, history.Options{})

@@ -3,8 +3,21 @@ package page
 // chinese are the texts of the page in Chinese, in the words of DataArts' own console. What the functions answer (the reason of a status, what differs) stays as they say it.
 func chinese() map[string]string {
 	return map[string]string{
-		"Backup of %s": "%s 的备份",
-		"Changed by":   "修改人",
+		"Jan":                    "1月",
+		"Feb":                    "2月",
+		"Mar":                    "3月",
+		"Apr":                    "4月",
+		"May":                    "5月",
+		"Jun":                    "6月",
+		"Jul":                    "7月",
+		"Aug":                    "8月",
+		"Sep":                    "9月",
+		"Oct":                    "10月",
+		"Nov":                    "11月",
+		"Dec":                    "12月",
+		"Show the backups there": "显示那里的备份",
+		"Backup of %s":           "%s 的备份",
+		"Changed by":             "修改人",
 		"The values are left out until you ask for them.": "变量值默认隐藏，需要时再显示。",
 		"There was no backup to look into.":               "没有可查看的备份。",
 		"History":                                         "历史",

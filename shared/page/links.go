@@ -7,6 +7,7 @@ import "net/url"
 type Links struct {
 	Language  string // as asked for; empty where the browser's decides
 	Workspace string
+	Folder    string // below the location, whose backups are shown
 }
 
 // To is a link with these parameters, given as pairs of name and value. Pairs without a value are left out.
@@ -14,6 +15,9 @@ func (l Links) To(pairs ...string) string {
 	query := url.Values{}
 	if l.Workspace != "" {
 		query.Set("workspace", l.Workspace)
+	}
+	if l.Folder != "" {
+		query.Set("folder", l.Folder)
 	}
 	if l.Language != "" {
 		query.Set("lang", l.Language)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 
@@ -217,6 +218,9 @@ func TestFile_is_what_the_page_asks_for(t *testing.T) {
 func TestLanguages_every_text_is_there_in_Chinese(t *testing.T) {
 	t.Parallel()
 	texts := map[string]bool{}
+	for month := time.January; month <= time.December; month++ {
+		texts[month.String()[:3]] = true // those of the calendar strip are said by their date
+	}
 	templates, err := filepath.Glob("templates/*.html")
 	if err != nil || len(templates) == 0 {
 		t.Fatal("no templates", err)

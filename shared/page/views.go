@@ -16,6 +16,7 @@ type Head struct {
 	Location   string // obs:// path of the backups
 	Workspace  string // empty where the location is not kept by workspace
 	Workspaces []Link
+	Folder     string // below the location, whose backups are shown; empty for the location itself
 	Languages  []Link
 	Links      Links
 	Fields     []Field // of the view's own address
@@ -62,7 +63,8 @@ type Schedule struct {
 	Trigger    string
 	Expression string
 	Next       Moment
-	CanRun     bool // a backup by hand can be asked for
+	Elsewhere  string // link to the backups that the timer makes, where others are shown
+	CanRun     bool   // a backup by hand can be asked for
 }
 
 // Day is one day of the calendar strip.

@@ -38,6 +38,7 @@ func serve(t *testing.T, policy, body string) string {
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		body := strings.ReplaceAll(body, "{language}", r.Header.Get("Accept-Language"))
 		if policy != "" {
 			w.Header().Set("Content-Security-Policy", policy)
 		}
@@ -152,8 +153,8 @@ func TestTab(t *testing.T) {
 	t.Run("shows_what_is_there_without_script_and_in_the_dark", func(t *testing.T) {
 		t.Parallel()
 		tab := browser.Open(t, chromium.View{NoScript: true, Dark: true, Language: "zh-CN"})
-		tab.Go(serve(t, "", `<style>@media (prefers-color-scheme: dark) { #l { display: none } }</style><p id="l">light</p><p>dark</p><noscript>no script</noscript><script>document.body.append('script')</script>`))
-		tab.WaitText("dark", "no script")
+		tab.Go(serve(t, "", `<style>@media (prefers-color-scheme: dark) { #l { display: none } }</style><p id="l">light</p><p>dark {language}</p><noscript>no script</noscript><script>document.body.append('script')</script>`))
+		tab.WaitText("dark zh-CN", "no script")
 		if text := tab.Text(); strings.Contains(text, "light") || strings.HasSuffix(text, "script\nscript") {
 			t.Errorf("shown is %q", text)
 		}

@@ -116,7 +116,7 @@ func (tab *Tab) prepare() error {
 		command(network.Enable, network.EnableParams{}),
 		command(log.Enable, cdp.Empty{}),
 		command(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch}),
-		command(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": []byte(`"` + language + `"`)}}),
+		command(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": language}}),
 		command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: tab.view.NoScript}),
 		command(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: int64(tab.view.Width), Height: int64(tab.view.Height), DeviceScaleFactor: 1, Mobile: tab.view.Phone}),
 		command(emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: tab.view.Phone}),

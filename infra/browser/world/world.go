@@ -384,8 +384,21 @@ func hash(data []byte) string {
 
 // Gate holds DataArts back at an operation.
 type Gate struct {
-	Reached <-chan struct{} // closed when it was asked for
-	Open    func()          // lets everything through from then on
+	Open func() // lets everything through from then on
+
+	t       T
+	op      dataarts.Operation
+	reached <-chan struct{}
+}
+
+// Reached waits until it was asked for.
+func (g Gate) Reached() {
+	g.t.Helper()
+	select {
+	case <-g.reached:
+	case <-time.After(time.Minute):
+		g.t.Fatalf("nobody asked for %v", g.op)
+	}
 }
 
 // Hold makes DataArts wait with its answers to an operation until the gate is opened.
@@ -404,5 +417,5 @@ func (w *World) Hold(op dataarts.Operation) Gate {
 		}
 		return nil
 	})
-	return Gate{Reached: reached, Open: open}
+	return Gate{Open: open, t: w.t, op: op, reached: reached}
 }

@@ -56,11 +56,11 @@ type Timer struct {
 	Active  bool
 	Created time.Time // given by the service
 
-	Name          string `json:"name"`
-	ScheduleType  string `json:"schedule_type"` // Rate or Cron
-	Schedule      string `json:"schedule"`      // 3m; CRON_TZ=Europe/Berlin 0 0 0 * * *
-	UserEvent     string `json:"user_event"`
-	SyncExecution bool   `json:"sync_execution"`
+	Name          string
+	ScheduleType  string // Rate or Cron
+	Schedule      string // 3m; CRON_TZ=Europe/Berlin 0 0 0 * * *
+	UserEvent     string
+	SyncExecution bool
 }
 
 var (

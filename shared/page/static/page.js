@@ -7,7 +7,7 @@ const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const say = key => one('#texts').dataset[key];
 const base = location.pathname.endsWith('/') ? location.pathname : location.pathname + '/';
-const workspace = document.body.dataset.workspace;
+const {workspace, folder} = document.body.dataset;
 document.documentElement.classList.add('script');
 
 // The API.
@@ -210,7 +210,7 @@ function request(form) {
 // visit opens a view, with the language and the workspace that this one has.
 function visit(parameters) {
   const here = new URL(location.href), url = address('');
-  for (const name of ['workspace', 'lang']) if (here.searchParams.get(name)) url.searchParams.set(name, here.searchParams.get(name));
+  for (const name of ['workspace', 'folder', 'lang']) if (here.searchParams.get(name)) url.searchParams.set(name, here.searchParams.get(name));
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
   location.assign(url);
 }
@@ -251,7 +251,7 @@ const submits = {
   },
   async post(form) {
     await busy(form, null, async () => {
-      await call('POST', address(form.dataset.post, {workspace}));
+      await call('POST', address(form.dataset.post, {workspace}), folder ? {folder} : undefined);
       form.closest('dialog').close();
       notice(say(form.dataset.said));
       expect(120000);
@@ -300,7 +300,7 @@ async function verify(button) {
   button.disabled = true;
   notice(say('verifying'));
   try {
-    const {status, data} = await call('POST', address(`backups/${name}/verify`, {workspace}));
+    const {status, data} = await call('POST', address(`backups/${name}/verify`, {workspace, folder}));
     await refresh();
     if (status === 202) { notice(say('handed')); expect(600000); return; }
     const faults = [...(data.faults ?? []), ...(data.chain?.breaks ?? []).map(b => b.message)];
