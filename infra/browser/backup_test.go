@@ -114,7 +114,8 @@ func TestBackup(t *testing.T) {
 		tab.Click("link", "History")
 		tab.Until("three nights", `['`+names[1]+`', '`+names[2]+`'].every(n => [...document.querySelectorAll('table.history tbody tr')].some(r => r.innerText.includes(n)))`)
 		accessible(t, tab, "the history")
-		tab.Part("table.history tbody tr", names[2]).Click("link", "What changed")
+		tab.Until("the history", `document.querySelectorAll('table.history tbody tr').length === 3`)
+		tab.Part("table.history tbody tr:first-child", names[2]).Click("link", "What changed")
 		tab.WaitText("dwd_orders_hivesql", "revision 2")
 	})
 

@@ -98,7 +98,7 @@ func TestDailyBackup(t *testing.T) {
 		if got := dialog.Value("textbox", "Folder"); got != "archive/2026" {
 			t.Errorf("chosen is %q", got)
 		}
-		dialog.Click("button", "Up")
+		dialog.Click("button", "↑ Up")
 		dialog.Wait("button", "2025")
 		dialog.Click("button", "Start Daily Backup")
 		tab.WaitText("Daily backup ON")

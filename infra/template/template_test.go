@@ -359,7 +359,7 @@ func allowed(t *testing.T, value any) []statement {
 
 func TestTemplate_PermitsNothingBeyondItself(t *testing.T) {
 	t.Parallel()
-	statements := allowed(t, map[string]any(read(t).Resources))
+	statements := allowed(t, read(t).Resources)
 	if len(statements) < 10 {
 		t.Fatalf("only %d permissions were found", len(statements))
 	}

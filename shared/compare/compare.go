@@ -245,7 +245,7 @@ func (c *comparing) addVariables(ctx context.Context, what What, from, to *vault
 	}
 	if whole.Reason != "" {
 		c.note(entry{item: whole})
-		return nil
+		return nil //nolint:nilerr // it is the item's reason
 	}
 	old, err := c.variables(ctx, c.from, from)
 	now, nowErr := c.variables(ctx, c.to, to)

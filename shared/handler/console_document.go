@@ -189,8 +189,8 @@ func (c *console) editDocument(ctx context.Context, f *vault.Folder, edit docume
 	}
 	answer := documentAnswer{Changes: edits.Values, Total: len(edits.Values), ETag: b.DocumentVersion, Complete: true, Replace: documentReplacement{
 		nonNilMap(edits.Replace.ConnectionName), nonNilMap(edits.Replace.Database), nonNilMap(edits.Replace.ClusterName)}}
-	whole := false
-	answer.Diff, whole = documentDiff(string(b.Document), string(edit.Text))
+	diff, whole := documentDiff(string(b.Document), string(edit.Text))
+	answer.Diff = diff
 	answer.bound(whole)
 	if edit.DryRun || bytes.Equal(b.Document, edit.Text) {
 		return answer, nil

@@ -205,7 +205,11 @@ func (x *export) pack(ctx context.Context, f *vault.Folder, assets []vault.Asset
 	top := f.Name + "/"
 	err := x.backup.Only(func(a vault.Asset) bool { return chosen[a.Key] }).EachStored(ctx, readers, func(a vault.Asset, data []byte) error {
 		x.selection.Assets = append(x.selection.Assets, exportedAsset{Kind: a.Kind, Name: a.Name, Directory: a.Directory, Path: top + a.Key, Size: a.Size, SHA256: a.SHA256})
-		return x.add(top+a.Key, data)
+		method := zip.Deflate
+		if x.selection.Backup.Encrypted { // nothing makes that smaller
+			method = zip.Store
+		}
+		return x.add(top+a.Key, data, method)
 	})
 	if err == nil {
 		err = x.packFiles(ctx, top, assets)
@@ -213,7 +217,7 @@ func (x *export) pack(ctx context.Context, f *vault.Folder, assets []vault.Asset
 	if err == nil {
 		var text []byte
 		if text, err = json.MarshalIndent(x.selection, "", "  "); err == nil {
-			err = x.add(top+selectionName, append(text, '\n'))
+			err = x.add(top+selectionName, append(text, '\n'), zip.Deflate)
 		}
 	}
 	if err == nil {
@@ -249,7 +253,7 @@ func (x *export) packFiles(ctx context.Context, top string, assets []vault.Asset
 			if err != nil {
 				return err
 			}
-			if err := x.add(top+f.Key, data); err != nil {
+			if err := x.add(top+f.Key, data, zip.Store); err != nil { // most are packages, which are packed themselves
 				return err
 			}
 			listed := &x.selection.Assets[i]
@@ -261,7 +265,7 @@ func (x *export) packFiles(ctx context.Context, top string, assets []vault.Asset
 
 // add adds a file. Keys of assets are escaped names below the folder of their kind: vault holds every key of a manifest against its name, so that no path leads
 // out of where a zip is unpacked.
-func (x *export) add(name string, data []byte) error {
+func (x *export) add(name string, data []byte, method uint16) error {
 	if x.paths[name] { // two spellings of a location are one file
 		return nil
 	}
@@ -270,7 +274,7 @@ func (x *export) add(name string, data []byte) error {
 	if x.out.Len()+x.directory > mostExport {
 		return errTooMuch
 	}
-	w, err := x.zip.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: x.modified})
+	w, err := x.zip.CreateHeader(&zip.FileHeader{Name: name, Method: method, Modified: x.modified})
 	if err == nil {
 		_, err = w.Write(data)
 	}

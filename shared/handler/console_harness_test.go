@@ -34,7 +34,8 @@ type consoleBench struct {
 	env     map[string]string
 	now     func() time.Time // nil: the real time
 
-	console func() runtime.Handler // one for the whole test, as in a process that serves many requests
+	once    sync.Once
+	console runtime.Handler // one for the whole test, as in a process that serves many requests
 }
 
 func newConsoleBench(t *testing.T) *consoleBench {
@@ -50,19 +51,10 @@ func newConsoleBench(t *testing.T) *consoleBench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &consoleBench{t: t, objects: objects, client: client, env: map[string]string{
+	return &consoleBench{t: t, objects: objects, client: client, env: map[string]string{
 		"DATAARTS_REGION": "eu-de", "BACKUP_LOCATION": "obs://" + consoleBucket + "/factory", "OBS_ENDPOINT": consoleEndpoint,
 		"OBS_ACCESS_KEY_ID": "access", "OBS_SECRET_ACCESS_KEY": consoleSecret,
 	}}
-	b.console = sync.OnceValue(func() runtime.Handler {
-		return handler.Console(handler.Options{Version: "1.2.3", StoreTransport: b.objects.Transport(), Now: func() time.Time {
-			if b.now != nil {
-				return b.now()
-			}
-			return time.Now()
-		}, Lookup: config.Lookup(func(name string) (string, bool) { value, ok := b.env[name]; return value, ok })})
-	})
-	return b
 }
 
 func (b *consoleBench) vault(prefix string) *vault.Vault {
@@ -155,7 +147,15 @@ func (b *consoleBench) sendWithin(ctx context.Context, method, target string) co
 }
 
 func (b *consoleBench) invoke(ctx context.Context, payload []byte) (any, error) {
-	return b.console()(ctx, runtime.Invocation{RequestID: "request", Payload: payload})
+	b.once.Do(func() {
+		b.console = handler.Console(handler.Options{Version: "1.2.3", StoreTransport: b.objects.Transport(), Now: func() time.Time {
+			if b.now != nil {
+				return b.now()
+			}
+			return time.Now()
+		}, Lookup: config.Lookup(func(name string) (string, bool) { value, ok := b.env[name]; return value, ok })})
+	})
+	return b.console(ctx, runtime.Invocation{RequestID: "request", Payload: payload})
 }
 
 // decode reads the JSON of an answer that must have this status.

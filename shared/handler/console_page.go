@@ -273,17 +273,32 @@ func (v *view) rowOfBackup(b backupSummary) page.Backup {
 	if b.FinishedAt != nil {
 		row.Finished = page.MomentOf(*b.FinishedAt)
 	}
+	if b.Verified != nil {
+		row.Verified = &page.Verified{Status: string(b.Verified.Status), At: page.MomentOf(b.Verified.At), Message: page.Shorten(b.Verified.Message)}
+	}
+	if b.Progress != nil && b.Progress.Running {
+		row.Progress = &page.Progress{Done: b.Progress.Done}
+		if b.Progress.Total != nil {
+			row.Progress.Total = *b.Progress.Total
+		}
+	}
 	return row
 }
 
-func (v *view) fillRestorations(ctx context.Context, m *page.Main, _ string) error {
-	restorations, total, err := v.restorations(ctx, pageRestorations)
+func (v *view) fillRestorations(ctx context.Context, m *page.Main, after string) error {
+	found, err := v.restores(ctx, restoreQuery{limit: pageRestorations, after: after})
 	if err != nil {
 		return err
 	}
-	m.RestorationsTotal = total
-	for _, one := range restorations {
+	m.RestorationsTotal = found.total
+	for _, one := range found.restorations {
 		m.Restorations = append(m.Restorations, v.rowOfRestoration(one))
+	}
+	if after != "" {
+		m.Recent = v.links.To("tab", "restorations")
+	}
+	if found.next != "" {
+		m.RestorationsNext = v.links.To("tab", "restorations", "restored", found.next)
 	}
 	return nil
 }

@@ -171,7 +171,11 @@ func pageOfRestores(ctx context.Context, reports restore.Reports, known *starts,
 	work, cancel := working(ctx, listTime)
 	defer cancel()
 	for len(rest) > 0 && len(page.restorations) < q.limit {
-		batch := rest[:min(len(rest), max(reportsAtOnce, q.limit-len(page.restorations)))]
+		size := q.limit - len(page.restorations)
+		if q.workspace != "" || q.status != "" { // most may not be wanted
+			size = max(size, reportsAtOnce)
+		}
+		batch := rest[:min(len(rest), size)]
 		err := l.read(work, batch)
 		if err != nil && ctx.Err() == nil && work.Err() != nil && page.next != "" {
 			return page, nil // what was found so far; the list goes on behind it

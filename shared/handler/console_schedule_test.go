@@ -131,7 +131,7 @@ func TestConsole_Schedule(t *testing.T) {
 		t.Parallel()
 		b := newPlatformBench(t, dailyTimer(func(timer *functiongraph.Timer) { timer.UserEvent = `{"folder":"nights/","workspaces":["ws1"]}` }))
 		s := decodeConsole[consoleSchedule](t, b.ask("GET", "/schedule", ""), http.StatusOK)
-		if s.NextRun == nil || !s.NextRun.After(time.Now()) || s.NextRun.Sub(time.Now()) > 24*time.Hour || s.NextRun.UTC().Hour() != 16 {
+		if s.NextRun == nil || !s.NextRun.After(time.Now()) || time.Until(*s.NextRun) > 24*time.Hour || s.NextRun.UTC().Hour() != 16 {
 			t.Errorf("next run %v", s.NextRun)
 		}
 		s.NextRun = nil

@@ -102,6 +102,7 @@ func TestOpenAPI(t *testing.T) {
 		})
 		b.backup("factory", "2026-12-01", nil)
 		b.put("factory/2026-12-01/4_jobs/nightly.job", "{}")
+		b.put("factory/2026-12-02/progress.json", `{"formatVersion": 1, "done":1,"total":null,"at":"2026-12-02T00:00:00Z", "assets": [`)
 		b.put("jars/x.jar", "x")
 		m := b.keep("2026-12-02", nil, variables(`{"params":[{"name":"A","value":"v"}]}`), script("s", "Shell", "#{Env.get('A')}"), script("huge", "Shell", ""),
 			hiveJob("j", "n", "c"), keptAsset{kind: asset.Resources, name: "r", directory: "/", definition: `{}`, files: []string{"obs://backups/jars/x.jar"}})
@@ -156,6 +157,10 @@ func TestOpenAPI(t *testing.T) {
 			{"GET", "/backups/2026-11-30/graph?key=x", "/backups/{name}/graph"},
 			{"GET", "/backups/2026-11-30/graph", "/backups/{name}/graph"},
 			{"GET", "/backups/2026-11-03/graph?key=x", "/backups/{name}/graph"},
+			{"GET", "/calendar?until=2026-11-30&days=40", "/calendar"},
+			{"GET", "/calendar?until=x", "/calendar"},
+			{"GET", "/backups/2026-12-01", "/backups/{name}"},
+			{"GET", "/backups/2026-12-02", "/backups/{name}"},
 			{"GET", "/folders", "/folders"},
 			{"GET", "/folders?path=obs://backups/factory/2026-11-01", "/folders"},
 			{"GET", "/folders?path=obs://elsewhere", "/folders"},
@@ -242,6 +247,8 @@ func TestOpenAPI(t *testing.T) {
 			{"GET", "/restores/files", "/restores/{id}", ""},
 			{"POST", "/restores/files/undo", "/restores/{id}/undo", ""},
 			{"GET", "/restores", "/restores", ""},
+			{"GET", "/restores?limit=1&status=COMPLETE", "/restores", ""},
+			{"GET", "/restores?limit=0", "/restores", ""},
 			{"POST", "/restores/mine/undo", "/restores/{id}/undo", ""},
 		} {
 			if c.method == "EVENT" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -61,7 +62,12 @@ func (f *functions) invoke(h runtime.Handler, payload []byte) (string, error) {
 // http sends a request through the gateway's event and returns status, headers and body.
 func (f *functions) http(method, path, body string) (int, map[string]string, string) {
 	f.t.Helper()
-	e, err := json.Marshal(map[string]any{"httpMethod": method, "path": path, "headers": map[string]string{}, "isBase64Encoded": false, "body": body,
+	path, query, _ := strings.Cut(path, "?")
+	parameters, err := url.ParseQuery(query)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	e, err := json.Marshal(map[string]any{"httpMethod": method, "path": path, "queryStringParameters": parameters, "headers": map[string]string{}, "isBase64Encoded": false, "body": body,
 		"requestContext": map[string]string{"stage": "RELEASE", "requestId": "r", "apiId": "a", "sourceIp": "192.0.2.1"}})
 	if err != nil {
 		f.t.Fatal(err)

@@ -105,7 +105,7 @@ func (o Options) session(c *config.Config, inv runtime.Invocation, logger zerolo
 	s.keys = signing.Credentials(dataarts)
 	if c.Function == config.Console {
 		if s.noFactory = s.withoutFactory(); s.noFactory != nil {
-			return s, nil
+			return s, nil //nolint:nilerr // whoever wants to look into a workspace is told
 		}
 	}
 	if s.factory, err = factory.New(factory.Options{Endpoint: c.Endpoint, V2Endpoint: c.V2Endpoint, ProjectID: c.ProjectID,

@@ -55,10 +55,10 @@ type Unsearched struct {
 }
 
 const (
-	stretchDays = 32       // backups whose manifests are held against each other at a time
-	chunk       = 128      // assets between two looks at the clock
-	readers     = 16       // definitions that are read at a time
-	readBytes   = 64 << 20 // and their size together, but for one that is larger
+	stretchDays = 32          // backups whose manifests are held against each other at a time
+	chunk       = 2 * readers // assets between two looks at the clock
+	readers     = 16          // definitions that are read at a time
+	readBytes   = 64 << 20    // and their size together, but for one that is larger
 	// answerBytes is about the size from which an answer takes no further asset: platforms take 6 MB.
 	answerBytes = 2 << 20
 )
@@ -92,12 +92,20 @@ func Find(ctx context.Context, v *vault.Vault, q FindQuery, opts Options) (*Find
 		if at.To != "" {
 			here = slices.DeleteFunc(slices.Clone(left), func(d *vault.Folder) bool { return d.Name < at.To })
 		}
+		noted, searched := len(f.out.Unsearched), f.out.Searched
 		n, next, err := f.stretch(ctx, here, at)
+		if err != nil && f.last != nil { // what was found is the answer
+			if next, err = f.last, nil; next.Key == "" { // nothing of this stretch is told of
+				f.out.Unsearched, f.out.Searched = f.out.Unsearched[:noted], searched
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("search the backups in %s: %w", v.Path(), err)
 		}
 		if next == nil && n < len(left) {
 			at = cursor{Question: at.Question, Oldest: at.Oldest, From: left[n].Name}
+			reached := at
+			f.last = &reached
 			if !f.full() && !opts.over() {
 				continue
 			}
@@ -121,6 +129,7 @@ type finder struct {
 	unread map[string]int    // of a backup with unread assets in out.Unsearched
 	states map[string]vault.State
 	bytes  int
+	last   *cursor // how far the answer is; nil where it is nowhere yet
 	memory *semaphore.Weighted
 
 	mu   sync.Mutex
@@ -243,6 +252,8 @@ func (f *finder) subjects(ctx context.Context, s *stretch, at cursor) (next *cur
 			if f.full() && i+1 < len(now) {
 				return &at, nil
 			}
+			reached := at
+			f.last = &reached
 		}
 		if len(rest) > 0 && (f.full() || f.opts.over()) {
 			return &at, nil

@@ -274,9 +274,9 @@ func TestFind(t *testing.T) {
 				things: []thing{dated(script("a", "x", "needle")), dated(script("b", "x", "no")), dated(job("a", nil, node{"n", "X", []property{{"p", "Needle"}}}))}})
 		}
 		s.vault = s.vault.WithKeys(own)
-		// The newer backup is encrypted to somebody else, and the definitions in it are those of the older one.
+		// The newer backup is encrypted to somebody else. That its definitions are those of the older one is not taken for granted: it tells by itself.
 		f := s.find(history.FindQuery{Criteria: history.Criteria{Text: "needle"}})
-		if diff := cmp.Diff([]string{"scripts a: 2026-11-02 2026-11-01", "jobs a: 2026-11-02 2026-11-01"}, found(f)); diff != "" || len(f.Unsearched) != 1 {
+		if diff := cmp.Diff([]string{"scripts a: 2026-11-01", "jobs a: 2026-11-01"}, found(f)); diff != "" || len(f.Unsearched) != 1 {
 			t.Error(diff, f.Unsearched)
 		}
 	})
@@ -364,7 +364,10 @@ func TestFind(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			s := newShelf(t)
-			for _, d := range days(10) {
+			for i, d := range days(10) {
+				if i == 3 {
+					d.state = vault.StateDamaged
+				}
 				for i := range 500 {
 					d.things = append(d.things, script(fmt.Sprintf("s%03d", i), "hive", fmt.Sprint("orders ", i)))
 				}
@@ -373,23 +376,27 @@ func TestFind(t *testing.T) {
 			q := history.FindQuery{Criteria: history.Criteria{Text: "ORDERS"}}
 			want := merged(s.find(q))
 			s.store.delay = time.Second / 2
-			var pages []*history.Findings
-			for {
-				begun := time.Now()
-				f, err := history.Find(t.Context(), s.vault, q, history.Options{Until: begun.Add(15 * time.Second)})
-				if err != nil {
-					t.Fatal(err)
+			for _, limits := range []struct{ until, end, most time.Duration }{{15 * time.Second, time.Hour, 17 * time.Second}, {time.Hour, 15 * time.Second, 15 * time.Second}} {
+				var pages []*history.Findings
+				for {
+					begun := time.Now()
+					ctx, cancel := context.WithTimeout(t.Context(), limits.end)
+					f, err := history.Find(ctx, s.vault, q, history.Options{Until: begun.Add(limits.until)})
+					cancel()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if took := time.Since(begun); took > limits.most {
+						t.Errorf("an answer after %s", took)
+					}
+					pages = append(pages, f)
+					if q.After = f.Next; f.Complete {
+						break
+					}
 				}
-				if took := time.Since(begun); took > 25*time.Second {
-					t.Errorf("an answer after %s", took)
+				if diff := cmp.Diff(want, merged(pages...)); diff != "" || len(pages) < 2 {
+					t.Errorf("%d answers: %s", len(pages), diff)
 				}
-				pages = append(pages, f)
-				if q.After = f.Next; f.Complete {
-					break
-				}
-			}
-			if diff := cmp.Diff(want, merged(pages...)); diff != "" || len(pages) < 3 {
-				t.Errorf("%d answers: %s", len(pages), diff)
 			}
 			if s.store.most > 2+16 {
 				t.Errorf("%d reads at one time", s.store.most)

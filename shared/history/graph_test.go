@@ -168,6 +168,17 @@ func TestGraph(t *testing.T) {
 		}
 	})
 
+	t.Run("a_name_that_is_none_fills_no_answer", func(t *testing.T) {
+		t.Parallel()
+		s := newShelf(t)
+		long := strings.Repeat("界", 1<<20)
+		s.write(dayModel{name: "2026-11-01", state: vault.StateComplete, things: []thing{job("j", []string{long}, runs(long), node{"n", "X", []property{{"p", "#{Env.get('" + long + "')}"}}})}})
+		g, _ := s.relate("2026-11-01").Graph(history.GraphQuery{Key: "4_jobs/j.job"})
+		if text := asJSON(t, g); len(g.Nodes) != 4 || len(text) > 50_000 {
+			t.Errorf("%d nodes, %d bytes", len(g.Nodes), len(text))
+		}
+	})
+
 	t.Run("an_encrypted_backup_needs_an_identity", func(t *testing.T) {
 		t.Parallel()
 		own, _ := keys(t)

@@ -4,7 +4,7 @@
 // What it guarantees: an answer says which backups it speaks about. A folder that is damaged, unfinished, unreadable, or of another hand is named with the reason,
 // and so is what an encrypted or PARTIAL backup keeps from being told: none of it ever passes for unchanged, or for a backup without what was looked for. What
 // is read is what a manifest proves. An answer that time or its size cuts off says so, and its continuation begins exactly where it stopped: together they
-// say what one answer would have said. No value of an environment variable is in any answer. Two manifests at most are in memory at a time, and every content is read once,
+// say what one answer would have said (of a damaged object, only which of several backups it was noticed in may differ). No value of an environment variable is in any answer. Two manifests at most are in memory at a time, and every content is read once,
 // over all the backups that share it.
 package history
 
@@ -26,8 +26,8 @@ const StateUnreadable vault.State = "UNREADABLE"
 
 // Options are what an answer may take. The zero value has no limit.
 type Options struct {
-	// Until is when the work ends and what there is becomes the answer. Every answer gets at least one step further, however late it is; only the
-	// end of the context stops that, with its error.
+	// Until is when the work ends and what there is becomes the answer. Every answer gets at least one step further, however late it is. The end of the context
+	// ends the work as well, and is an error only where not even one step was done.
 	Until time.Time
 	Now   func() time.Time // nil is time.Now
 }

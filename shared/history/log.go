@@ -77,12 +77,16 @@ func ReadLog(ctx context.Context, v *vault.Vault, q LogQuery, opts Options) (*Lo
 	l := &logger{query: q, log: &Log{Kind: q.Asset.Kind, Name: q.Asset.Name, Directory: q.Asset.Identity().Directory, Entries: []Entry{}}}
 	l.log.Searched.Total = total
 	for d, err := range days(ctx, folders) {
+		if err == nil {
+			err = l.next(ctx, d)
+		}
+		if err != nil && len(l.decided) > 0 {
+			break // what is decided is the answer
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read the backups in %s: %w", v.Path(), err)
 		}
-		if err := l.next(ctx, d); err != nil {
-			return nil, fmt.Errorf("read the backups in %s: %w", v.Path(), err)
-		}
+		l.seen++
 		if l.full() || len(l.decided) > 0 && opts.over() {
 			break
 		}
@@ -121,15 +125,14 @@ func (l *logger) full() bool { return l.query.Limit > 0 && len(l.log.Entries) >=
 
 // next takes the next older backup.
 func (l *logger) next(ctx context.Context, d day) error {
-	l.seen++
 	s, reason, err := l.stand(ctx, d)
 	switch {
 	case err != nil:
 		return err
 	case s == nil && l.pending == nil:
-		l.emit(d.name, &Entry{Backup: d.name, Path: d.path, Status: d.state, Change: Unknown, Reason: reason})
+		l.emit(d.name, &Entry{Backup: d.name, Path: d.path, Status: d.state, Change: Unknown, Reason: shortened(reason)})
 	case s == nil:
-		l.held = append(l.held, Entry{Backup: d.name, Path: d.path, Status: d.state, Change: Unknown, Reason: reason})
+		l.held = append(l.held, Entry{Backup: d.name, Path: d.path, Status: d.state, Change: Unknown, Reason: shortened(reason)})
 	case l.pending == nil:
 		l.pending = s
 	default:
@@ -293,7 +296,7 @@ func (l *logger) compare(ctx context.Context, before, now *standing) (*Entry, er
 			e = now.entry(Changed)
 		default:
 			e = now.entry(Unknown)
-			e.Reason = reason
+			e.Reason = shortened(reason)
 		}
 	}
 	e.Before = before.day.name

@@ -219,6 +219,22 @@ func TestLog(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" || pages < 3 {
 				t.Errorf("%d pages: %s", pages, diff)
 			}
+			got = nil
+			for after := ""; ; {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				l, err := history.ReadLog(ctx, s.vault, history.LogQuery{Asset: q.Asset, After: after}, history.Options{})
+				cancel()
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, said(l)...)
+				if after = l.Next; l.Complete {
+					break
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("with the context: %s", diff)
+			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 			defer cancel()
 			if l, err := history.ReadLog(ctx, s.vault, q, history.Options{}); err == nil {

@@ -80,7 +80,11 @@ func Relate(ctx context.Context, b *vault.Backup, earlier *Relations, opts Optio
 	}
 	for begun := false; r.Read < r.Total && (!begun || !opts.over()); begun = true {
 		now := assets[r.Read:min(r.Read+chunk, r.Total)]
-		if err := r.read(ctx, b, now, jobs); err != nil {
+		err := r.read(ctx, b, now, jobs)
+		if err != nil && begun {
+			break // what was read is the answer
+		}
+		if err != nil {
 			return nil, fmt.Errorf("read what the assets of %s need: %w", b.Folder().Path(), err)
 		}
 	}
@@ -129,6 +133,9 @@ func factsOf(kind asset.Kind, definition []byte, jobs map[string]bool) (facts, e
 	switch kind {
 	case asset.Jobs:
 		f.references = asset.ReferencesOf(definition)
+		for _, names := range [][]string{f.references.Dependencies, f.references.Elsewhere, f.references.Scripts, f.references.Files} {
+			bounded(names)
+		}
 		// What nodes of unknown types hold may be anything.
 		f.references.Called = slices.DeleteFunc(f.references.Called, func(name string) bool { return !jobs[name] })
 	case asset.Resources:
@@ -156,7 +163,18 @@ func variablesOf(text []byte) []string {
 	for i, name := range names {
 		names[i] = strings.Clone(name)
 	}
+	bounded(names)
 	return names
+}
+
+// bounded cuts what is longer than any name or path, so that a definition of another hand fills neither memory nor answer.
+func bounded(names []string) {
+	const most = 2048 // bytes
+	for i, name := range names {
+		if len(name) > most {
+			names[i] = strings.ToValidUTF8(name[:most], "") + "…"
+		}
+	}
 }
 
 // connect makes nodes and edges of the facts.

@@ -38,10 +38,9 @@ type subject struct {
 // content is a definition that one or several backups share.
 type content struct {
 	id    string
-	asset vault.Asset // its line in the newest backup that can be read, else in the newest
+	asset vault.Asset // its line in the newest of them
 	days  []int       // in stretch.days, ascending: newest first
-	open  bool        // asset can be read
-	from  int         // the day that asset is of
+	open  bool        // it can be read
 }
 
 // id is the same for two lines of manifests that stand for the same content: by its hash; of what is encrypted by the time of the last change, as the digest
@@ -92,16 +91,15 @@ func (s *stretch) add(c Criteria, d day) (reads int) {
 // add takes the asset's line in a backup that is older than those before.
 func (s *subject) add(n int, a vault.Asset, open bool) {
 	id := contentID(a)
+	if !open { // a backup that cannot be read tells by itself alone what it holds, wherever a search is cut off
+		id = "closed " + id
+	}
 	at := slices.IndexFunc(s.contents, func(c *content) bool { return c.id == id })
 	if at < 0 {
-		s.contents = append(s.contents, &content{id: id, asset: bare(a), days: []int{n}, open: open, from: n})
+		s.contents = append(s.contents, &content{id: id, asset: bare(a), days: []int{n}, open: open})
 		return
 	}
-	c := s.contents[at]
-	c.days = append(c.days, n)
-	if open && !c.open {
-		c.asset, c.open, c.from = bare(a), true, n
-	}
+	s.contents[at].days = append(s.contents[at].days, n)
 }
 
 // bare is as much of a line as it takes to read the definition.
@@ -117,9 +115,9 @@ func (s *stretch) sort() {
 
 // read reads a content from the newest backup that gives it out. failed has those that did not, with the reason. The error is that of the context.
 func (s *stretch) read(ctx context.Context, c *content) (text []byte, ok bool, failed []fault, err error) {
-	from := []int{c.from}
-	if !encrypted(c.asset) { // in the other backups it is the same bytes
-		from = c.days
+	from := c.days
+	if encrypted(c.asset) { // in the other backups it is other bytes
+		from = from[:1]
 	}
 	for _, n := range from {
 		text, err := s.days[n].backup.Definition(ctx, c.asset)
@@ -133,10 +131,8 @@ func (s *stretch) read(ctx context.Context, c *content) (text []byte, ok bool, f
 		failed = append(failed, fault{s.days[n].name, reason})
 	}
 	if encrypted(c.asset) { // the other backups have other bytes of the same definition, which nobody has looked into
-		for _, n := range c.days {
-			if n != c.from && s.days[n].closed == "" {
-				failed = append(failed, fault{s.days[n].name, failed[0].reason})
-			}
+		for _, n := range c.days[1:] {
+			failed = append(failed, fault{s.days[n].name, failed[0].reason})
 		}
 	}
 	return nil, false, failed, nil
