@@ -25,6 +25,12 @@ func (v *view) fillGraph(ctx context.Context, show *page.AssetView, f *vault.Fol
 	if g.Truncated {
 		notes = append(notes, v.say("This is not all: the graph ends after %d assets.", len(g.Nodes)))
 	}
+	if g.UnreadCount > 0 {
+		notes = append(notes, v.say("%d definitions could not be read: more assets may belong to this. The first: %s", g.UnreadCount, strings.Join(g.Unread[:min(1, len(g.Unread))], "")))
+	}
+	if g.Status != vault.StateComplete {
+		notes = append(notes, v.say("The backup is %s, so assets may be missing here.", string(g.Status)))
+	}
 	if !g.Complete {
 		notes = append(notes, v.say("Not everything could be read in time: more assets may belong to this."))
 	}

@@ -138,12 +138,6 @@ func (r restoration) status() string {
 	return string(stateUnreadable)
 }
 
-// restorations are the newest restores of all workspaces, and how many there are in all.
-func (c *console) restorations(ctx context.Context, limit int) ([]restoration, int, error) {
-	page, err := c.restores(ctx, restoreQuery{limit: limit})
-	return page.restorations, page.total, err
-}
-
 // restores is a page of the restores.
 func (c *console) restores(ctx context.Context, q restoreQuery) (restorePage, error) {
 	return pageOfRestores(ctx, c.reports(), c.remembered.starts, q)

@@ -34,7 +34,7 @@ type found struct {
 
 // tree lists what has a role in the area, in the order of the page. What is hidden is not listed.
 func (a Area) tree(role string) ([]found, error) {
-	return chromedp.Run(a.tab.ctx, func(ctx context.Context, target *chromedp.Target) ([]found, error) {
+	return run(a.tab, func(ctx context.Context, target *chromedp.Target) ([]found, error) {
 		root := a.node
 		if root == 0 {
 			document, err := cdp.Call(ctx, target, dom.GetDocument, dom.GetDocumentParams{Depth: new(int64(0))})
@@ -129,15 +129,15 @@ func (a Area) Part(selector, text string) Area {
 	a.tab.t.Helper()
 	part := Area{tab: a.tab, what: fmt.Sprintf("%s with %q", selector, text)}
 	a.tab.until(part.what+a.where(), func() (string, error) {
-		return chromedp.Run(a.tab.ctx, func(ctx context.Context, target *chromedp.Target) (string, error) {
+		return run(a.tab, func(ctx context.Context, target *chromedp.Target) (string, error) {
 			root, err := a.object(ctx, target)
 			if err != nil {
 				return "", err
 			}
-			answer, err := cdp.Call(ctx, target, runtime.CallFunctionOn, runtime.CallFunctionOnParams{ObjectID: root, FunctionDeclaration: `function(selector, text) {
+			answer, err := cdp.Call(ctx, target, runtime.CallFunctionOn, runtime.CallFunctionOnParams{ObjectID: root, FunctionDeclaration: with(`function(selector, text) {
 				const found = [...(this.body ?? this).querySelectorAll(selector)].filter(e => e.checkVisibility() && e.innerText.includes(text));
 				return found.length === 1 ? found[0] : found.length;
-			}`, Arguments: []*runtime.CallArgument{{Value: quoted(selector)}, {Value: quoted(text)}}})
+			}`, selector, text)})
 			if err != nil {
 				return "", err
 			}
@@ -180,9 +180,10 @@ func (a Area) object(ctx context.Context, target *chromedp.Target) (runtime.Remo
 	return object.Object.ObjectID, nil
 }
 
-func quoted(text string) []byte {
-	raw, _ := json.Marshal(text) // a string can be encoded
-	return raw
+// with is a function of script with its arguments filled in. In the protocol's own fields, an empty text would be left out.
+func with(function string, args ...any) string {
+	raw, _ := json.Marshal(args) // texts and numbers can be encoded
+	return "function() { return (" + function + ").apply(this, " + string(raw) + ") }"
 }
 
 // Wait waits until there is such a thing.
@@ -254,7 +255,7 @@ func (a Area) Click(role, name string) {
 
 // click clicks in the middle of a node.
 func (tab *Tab) click(node cdp.BackendNodeID) (problem string, err error) {
-	return chromedp.Run(tab.ctx, func(ctx context.Context, target *chromedp.Target) (string, error) {
+	return run(tab, func(ctx context.Context, target *chromedp.Target) (string, error) {
 		if _, err := cdp.Call(ctx, target, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: node}); err != nil {
 			return "", err
 		}
@@ -281,7 +282,7 @@ func (tab *Tab) click(node cdp.BackendNodeID) (problem string, err error) {
 			return above, err
 		}
 		if tab.view.Phone {
-			return "", chromedp.Do(tab.ctx, chromedp.TapXY(x, y))
+			return "", do(tab, chromedp.TapXY(x, y))
 		}
 		for _, kind := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMouseMoved, input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased} {
 			event := input.DispatchMouseEventParams{Type: kind, X: x, Y: y}
@@ -299,14 +300,7 @@ func (tab *Tab) click(node cdp.BackendNodeID) (problem string, err error) {
 // callOn calls a function of script on an object of the page.
 func callOn[R any](ctx context.Context, target *chromedp.Target, object runtime.RemoteObjectID, function string, args ...any) (R, error) {
 	var result R
-	params := runtime.CallFunctionOnParams{FunctionDeclaration: function, ObjectID: object, ReturnByValue: new(true), AwaitPromise: new(true)}
-	for _, arg := range args {
-		raw, err := json.Marshal(arg)
-		if err != nil {
-			return result, err
-		}
-		params.Arguments = append(params.Arguments, &runtime.CallArgument{Value: raw})
-	}
+	params := runtime.CallFunctionOnParams{FunctionDeclaration: with(function, args...), ObjectID: object, ReturnByValue: new(true), AwaitPromise: new(true)}
 	answer, err := cdp.Call(ctx, target, runtime.CallFunctionOn, params)
 	if err != nil {
 		return result, err
@@ -322,7 +316,7 @@ func callOn[R any](ctx context.Context, target *chromedp.Target, object runtime.
 
 // on calls a function of script on a thing.
 func (a Area) on(thing found, function string, args ...any) (string, error) {
-	return chromedp.Run(a.tab.ctx, func(ctx context.Context, target *chromedp.Target) (string, error) {
+	return run(a.tab, func(ctx context.Context, target *chromedp.Target) (string, error) {
 		object, err := cdp.Call(ctx, target, dom.ResolveNode, dom.ResolveNodeParams{BackendNodeID: thing.node})
 		if err != nil {
 			return "", err
@@ -346,7 +340,7 @@ func (a Area) Fill(role, name, value string) {
 			a.tab.Press("Delete")
 			return "", nil
 		}
-		return "", chromedp.Do(a.tab.ctx, command(input.InsertText, input.InsertTextParams{Text: value}))
+		return "", do(a.tab, command(input.InsertText, input.InsertTextParams{Text: value}))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -11,7 +12,7 @@ import (
 )
 
 func eval[R any](tab *Tab, expression string) (R, error) {
-	return chromedp.Run(tab.ctx, chromedp.Evaluate[R](expression, chromedp.EvalAwaitPromise))
+	return run(tab, chromedp.Evaluate[R](expression, chromedp.EvalAwaitPromise))
 }
 
 // Eval is the value of an expression of script in the page. Promises are waited for. It is for looking; what a person does, the methods of Area do.
@@ -49,7 +50,7 @@ func (tab *Tab) Press(key string) {
 	if code, ok := named[key]; ok {
 		key = code
 	}
-	if err := chromedp.Do(tab.ctx, chromedp.KeyEvent(key, options...)); err != nil {
+	if err := do(tab, chromedp.KeyEvent(key, options...)); err != nil {
 		tab.t.Fatalf("press %q: %v", key, err)
 	}
 }
@@ -109,19 +110,19 @@ func (v Violation) String() string {
 // Violations holds what is shown against the rules of axe-core, whose source is given. It runs in a world of its own, where the page's policy does not reach.
 func (tab *Tab) Violations(axe string) []Violation {
 	tab.t.Helper()
-	frames, err := chromedp.Call(tab.ctx, page.GetFrameTree, struct{}{})
+	frames, err := call(tab, page.GetFrameTree, cdp.Empty{})
 	if err != nil {
 		tab.t.Fatalf("check the accessibility: %v", err)
 	}
-	world, err := chromedp.Call(tab.ctx, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: frames.FrameTree.Frame.ID, WorldName: "axe"})
+	world, err := call(tab, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: frames.FrameTree.Frame.ID, WorldName: "axe"})
 	if err != nil {
 		tab.t.Fatalf("check the accessibility: %v", err)
 	}
 	there := func(p *runtime.EvaluateParams) { p.ContextID = world.ExecutionContextID }
-	if err := chromedp.Do(tab.ctx, chromedp.Evaluate[chromedp.Void](axe+";0", there)); err != nil {
+	if err := do(tab, chromedp.Evaluate[chromedp.Void](axe+";0", there)); err != nil {
 		tab.t.Fatalf("check the accessibility: %v", err)
 	}
-	found, err := chromedp.Run(tab.ctx, chromedp.Evaluate[[]Violation](`axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(r =>
+	found, err := run(tab, chromedp.Evaluate[[]Violation](`axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}).then(r =>
 		r.violations.map(v => ({ID: v.id, Impact: v.impact, Help: v.help, Where: v.nodes.slice(0, 5).map(n => n.target.join(' ') + ': ' + n.failureSummary.replace(/\s+/g, ' '))})))`,
 		there, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -139,7 +140,7 @@ func (tab *Tab) Picture(whole bool) []byte {
 		params.CaptureBeyondViewport = new(true)
 		params.Clip = &page.Viewport{Width: float64(tab.view.Width), Height: height, Scale: 1}
 	}
-	picture, err := chromedp.Call(tab.ctx, page.CaptureScreenshot, params)
+	picture, err := call(tab, page.CaptureScreenshot, params)
 	if err != nil {
 		tab.t.Fatalf("take a picture: %v", err)
 	}

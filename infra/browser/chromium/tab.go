@@ -131,6 +131,22 @@ func (tab *Tab) prepare() error {
 	)
 }
 
+// run asks the tab for something. An answer that does not come, because the page hangs or is gone, is an error.
+func run[R any](tab *Tab, action chromedp.Action[R]) (R, error) {
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	return chromedp.Run(ctx, action)
+}
+
+func do(tab *Tab, actions ...chromedp.Action[chromedp.Void]) error {
+	_, err := run(tab, chromedp.Steps(actions...))
+	return err
+}
+
+func call[P, R any](tab *Tab, c cdp.Command[P, R], params P) (R, error) {
+	return run(tab, func(ctx context.Context, target *chromedp.Target) (R, error) { return cdp.Call(ctx, target, c, params) })
+}
+
 // command is a protocol command whose answer says nothing.
 func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
@@ -233,7 +249,7 @@ func (tab *Tab) Go(address string) {
 	tab.mu.Lock()
 	tab.host = u.Host
 	tab.mu.Unlock()
-	if err := chromedp.Do(tab.ctx, chromedp.Navigate(address)); err != nil {
+	if err := do(tab, chromedp.Navigate(address)); err != nil {
 		tab.t.Fatalf("open %s: %v", address, err)
 	}
 	tab.Settle()
@@ -242,7 +258,7 @@ func (tab *Tab) Go(address string) {
 // Reload opens the page again.
 func (tab *Tab) Reload() {
 	tab.t.Helper()
-	if err := chromedp.Do(tab.ctx, chromedp.Reload()); err != nil {
+	if err := do(tab, chromedp.Reload()); err != nil {
 		tab.t.Fatalf("reload: %v", err)
 	}
 	tab.Settle()
@@ -251,9 +267,9 @@ func (tab *Tab) Reload() {
 // Back goes to the page before.
 func (tab *Tab) Back() {
 	tab.t.Helper()
-	if err := chromedp.Do(tab.ctx, chromedp.NavigateBack()); err != nil {
-		tab.t.Fatalf("go back: %v", err)
-	}
+	// A page that was kept is shown again without being loaded, so that there is no event to wait for.
+	from := Eval[string](tab, "setTimeout(() => history.back()), location.href")
+	tab.Until("the page before", fmt.Sprintf("location.href !== %q", from))
 	tab.Settle()
 }
 
@@ -280,7 +296,7 @@ func (tab *Tab) Settle() {
 // Address is the path and the query of the page that is shown.
 func (tab *Tab) Address() string {
 	tab.t.Helper()
-	address, err := chromedp.Run(tab.ctx, chromedp.Location())
+	address, err := run(tab, chromedp.Location())
 	if err != nil {
 		tab.t.Fatalf("ask for the address: %v", err)
 	}
@@ -372,7 +388,7 @@ func (tab *Tab) until(what string, ask func() (problem string, err error)) {
 
 // state is what there is to see, for failures.
 func (tab *Tab) state() string {
-	address, _ := chromedp.Run(tab.ctx, chromedp.Location())
+	address, _ := run(tab, chromedp.Location())
 	text, _ := eval[string](tab, "document.body.innerText")
 	if runes := []rune(text); len(runes) > 3000 {
 		text = string(runes[:3000]) + "…"

@@ -164,10 +164,10 @@ func pictures(names []string) []picture {
 	last, before := names[len(names)-1], names[len(names)-2]
 	return []picture{
 		{name: "backups", phone: true, more: func(tab *chromium.Tab) { tab.Wait("heading", "Manage Backup") }},
-		{name: "backup", query: "backup=" + before, more: func(tab *chromium.Tab) { tab.Wait("heading", "Backup of") }},
-		{name: "script", query: "backup=" + last, more: asset("dwd_orders_hivesql", "")},
-		{name: "graph", query: "backup=" + last, more: asset("ads_payments_df", "Graph")},
-		{name: "history", query: "backup=" + last, more: asset("dwd_orders_hivesql", "History")},
+		{name: "backup", query: "view=backup&backup=" + before, more: func(tab *chromium.Tab) { tab.Wait("heading", "Backup of") }},
+		{name: "script", query: "view=backup&backup=" + last, more: asset("dwd_orders_hivesql", "")},
+		{name: "graph", query: "view=backup&backup=" + last, more: asset("ads_payments_df", "Graph")},
+		{name: "history", query: "view=backup&backup=" + last, more: asset("dwd_orders_hivesql", "History")},
 		{name: "compare", query: "view=compare&backup=" + before + "&other=live", more: func(tab *chromium.Tab) {
 			tab.WaitText("What differs")
 			chromium.Eval[bool](tab, `[...document.querySelectorAll('details.item:not([data-empty])')].slice(0, 2).every(d => d.open = true)`)
@@ -181,7 +181,7 @@ func pictures(names []string) []picture {
 			chromium.Eval[bool](tab, `[...document.querySelectorAll('details.item:not([data-empty])')].slice(0, 1).every(d => d.open = true)`)
 		}},
 		{name: "restorations", query: "tab=restorations", more: func(tab *chromium.Tab) { tab.WaitText("COMPLETE") }},
-		{name: "document", query: "backup=" + last, more: func(tab *chromium.Tab) {
+		{name: "document", query: "view=backup&backup=" + last, more: func(tab *chromium.Tab) {
 			tab.Click("link", "Edit backup.json")
 			tab.Wait("heading", "backup.json")
 		}},
