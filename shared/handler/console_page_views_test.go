@@ -1,6 +1,7 @@
 package handler_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -130,7 +131,11 @@ func TestConsole_AViewOfManyAssetsStaysSmall(t *testing.T) {
 	for i := range 10_000 {
 		m.Assets = append(m.Assets, vault.Asset{Kind: asset.Jobs, Name: fmt.Sprintf("job_%05d", i), Directory: "/", Key: fmt.Sprintf("4_jobs/job_%05d.job", i), Size: 10, SHA256: strings.Repeat("0", 64)})
 	}
-	b.putManifest("2026-11-22", &m)
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.put("factory/2026-11-22/manifest.json", string(text))
 	a := b.browse("view=backup&backup=2026-11-22")
 	if a.Status != 200 || len(a.Body) > 100_000 || !strings.Contains(texts(t, a), "100 of 10000") {
 		t.Errorf("%d, %d bytes", a.Status, len(a.Body))
