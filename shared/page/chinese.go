@@ -3,6 +3,7 @@ package page
 // chinese are the texts of the page in Chinese, in the words of DataArts' own console. What the functions answer (the reason of a status, what differs) stays as they say it.
 func chinese() map[string]string {
 	return map[string]string{
+		"Started at": "开始时间",
 		"%d definitions could not be read: more assets may belong to this. The first: %s": "有 %d 个定义无法读取：可能还有其他相关资产。第一个：%s",
 		"The backup is %s, so assets may be missing here.":                                "此备份为 %s，因此这里可能缺少资产。",
 		"Jan":                    "1月",

@@ -66,7 +66,7 @@ func diffLines(diff string) []DiffLine {
 	for text := range strings.SplitSeq(strings.TrimSuffix(diff, "\n"), "\n") {
 		line := DiffLine{Text: text}
 		switch {
-		case strings.HasPrefix(text, "@@"):
+		case strings.HasPrefix(text, "@@"), len(lines) < 2 && (strings.HasPrefix(text, "--- ") || strings.HasPrefix(text, "+++ ")):
 			line.Class = "at"
 		case strings.HasPrefix(text, "+"):
 			line.Class = "add"

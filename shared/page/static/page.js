@@ -151,9 +151,10 @@ async function browse(box, path) {
       list.append(item);
     };
     if (data.parent !== null && within(box, data.parent)) add(`↑ ${say('up')}`, data.parent);
-    for (const folder of data.folders) {
+    const dated = f => /^\d{4}-\d\d-\d\d/.test(f.name); // the newest backup first, the rest as it comes
+    for (const folder of [...data.folders.filter(dated).reverse(), ...data.folders.filter(f => !dated(f))]) {
       if (box.hasAttribute('data-plain') && own(folder.name)) continue;
-      add(`🗀 ${folder.name}`, folder.path, folder.name);
+      add(`▸ ${folder.name}`, folder.path, folder.name);
     }
     const here = document.createElement('p');
     here.append(Object.assign(document.createElement('code'), {textContent: data.path}));
@@ -332,7 +333,7 @@ async function edit(form, check) {
   pre.className = 'diff';
   for (const line of data.diff.replace(/\n$/, '').split('\n')) {
     const span = document.createElement('span');
-    span.className = line.startsWith('@@') ? 'at' : line.startsWith('+') ? 'add' : line.startsWith('-') ? 'del' : '';
+    span.className = line.startsWith('@@') || (pre.childElementCount < 2 && /^(---|\+\+\+) /.test(line)) ? 'at' : line.startsWith('+') ? 'add' : line.startsWith('-') ? 'del' : '';
     span.textContent = line;
     pre.append(span);
   }
