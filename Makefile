@@ -11,6 +11,9 @@ GOOS ?= linux
 GOARCH ?= amd64
 unexport GOOS GOARCH
 
+# The toolchain that go.mod names, fetched where it is not the one at hand: another compiler makes other bytes. TOOLCHAIN=local takes the one at hand.
+TOOLCHAIN ?= $(shell awk '$$1 == "toolchain" { print $$2 }' go.mod)
+
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
@@ -23,7 +26,14 @@ DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 GOLANGCI_LINT ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-.PHONY: help build $(FUNCTIONS:%=build-%) test browser screenshots lint demo invoke fuzz bench gobench clean
+# What checks the supply chain, in the versions that tools/supplychain/go.mod has.
+SUPPLYCHAIN := go tool -modfile=tools/supplychain/go.mod
+# What a dependency of the binaries may be licensed under (SPDX ids): whatever lets them be passed on under Apache-2.0 with its notice kept.
+LICENCES := Apache-2.0,BSD-2-Clause,BSD-3-Clause,ISC,MIT
+# Where the database of vulnerabilities is; empty: the Go project's.
+VULNDB ?=
+
+.PHONY: help build $(FUNCTIONS:%=build-%) sbom vulncheck licences test browser screenshots lint demo invoke fuzz bench gobench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,9 +41,32 @@ help: ## list the targets
 build: $(FUNCTIONS:%=build-%) ## build dist/<function>/bootstrap and dist/<function>.zip (GOARCH=arm64 works too)
 
 $(FUNCTIONS:%=build-%): build-%:
-	CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -trimpath -buildvcs=false -tags lambda.norpc \
+	GOTOOLCHAIN=$(TOOLCHAIN) CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) go build -mod=readonly -trimpath -buildvcs=false -tags lambda.norpc \
 		-ldflags '$(LDFLAGS)' -o dist/$*/bootstrap ./functions/$*
-	go run ./infra/zip dist/$*/bootstrap dist/$*.zip
+	GOTOOLCHAIN=$(TOOLCHAIN) go run -mod=readonly ./infra/zip dist/$*/bootstrap dist/$*.zip
+
+# Made of the binaries themselves, so that it lists what is in them and nothing else; the standard library is among it. Same binary, same bytes.
+sbom: build ## list what is in each binary: dist/<function>.cdx.json (CycloneDX)
+	@for function in $(FUNCTIONS); do \
+		$(SUPPLYCHAIN) cyclonedx-gomod bin -json -std -noserial -notimestamp -version '$(VERSION)' \
+			-output dist/$$function.cdx.json dist/$$function/bootstrap || exit 1; \
+		echo "dist/$$function.cdx.json"; \
+	done
+
+# Exit code 1 with this text is the only outcome that is no verdict: the database is fetched each time.
+vulncheck: ## look for known vulnerabilities in the code that the functions call; says so where their database cannot be reached
+	@output=$$("$$($(SUPPLYCHAIN) -n govulncheck)" $(if $(VULNDB),-db $(VULNDB)) ./functions/... 2>&1); code=$$?; printf '%s\n' "$$output"; \
+	case "$$code:$$output" in \
+		0:*) ;; \
+		1:*"fetching vulnerabilities:"*) echo "NOT CHECKED: the database of vulnerabilities cannot be reached from here." ;; \
+		*) exit "$$code" ;; \
+	esac
+
+licences: ## check the licences of everything in the binaries, and list them in dist/licences.csv
+	@mkdir -p dist
+	@tool=$$($(SUPPLYCHAIN) -n go-licenses) && $$tool check --logtostderr=false --allowed_licenses=$(LICENCES) ./functions/... && \
+		$$tool report --logtostderr=false ./functions/... > dist/licences.csv 2>/dev/null && \
+		echo "dist/licences.csv: $$(wc -l < dist/licences.csv) licences, all of them among $(LICENCES)"
 
 # The race detector needs a C compiler. Without one the tests still run.
 test: ## run all tests, with the race detector where there is a C compiler; THOROUGH=1 with every kill and every seed, as CI does without the race detector

@@ -19,8 +19,9 @@ func main() {
 		Lookup:  lookup,
 		Version: version,
 	}), runtime.Options{
-		Getenv: func(name string) string { value, _ := lookup(name); return value },
-		Args:   os.Args[1:],
-		Flags:  []string{handler.FlagDryRun},
+		Getenv:  func(name string) string { value, _ := lookup(name); return value },
+		Version: version,
+		Args:    os.Args[1:],
+		Flags:   []string{handler.FlagDryRun},
 	}))
 }

@@ -19,6 +19,7 @@ func main() {
 		Lookup:  lookup,
 		Version: version,
 	}), runtime.Options{
-		Getenv: func(name string) string { value, _ := lookup(name); return value },
+		Getenv:  func(name string) string { value, _ := lookup(name); return value },
+		Version: version,
 	}))
 }

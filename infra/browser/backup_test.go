@@ -116,7 +116,10 @@ func TestBackup(t *testing.T) {
 		accessible(t, tab, "the history")
 		tab.Until("the history", `document.querySelectorAll('table.history tbody tr').length === 3`)
 		tab.Part("table.history tbody tr:first-child", names[2]).Click("link", "What changed")
-		tab.WaitText("dwd_orders_hivesql", "revision 2")
+		tab.Wait("heading", "From "+names[1]+" to "+names[2])
+		tab.Settle()
+		tab.Part("details.item summary", "dwd_orders_hivesql").Hit()
+		tab.WaitText("revision 2")
 	})
 
 	t.Run("gives_the_assets_that_are_shown_as_a_zip", func(t *testing.T) {

@@ -27,7 +27,7 @@ func TestCompare(t *testing.T) {
 		if len(items) != 2 || !strings.Contains(strings.Join(items, "|"), "adhoc_1") {
 			t.Errorf("what differs is %q, want a script that was added and one that was changed", items)
 		}
-		tab.Part("details.item summary", "dwd_orders_hivesql").Click("generic", "dwd_orders_hivesql")
+		tab.Part("details.item summary", "dwd_orders_hivesql").Hit()
 		tab.WaitText("content", "revision 1")
 		accessible(t, tab, "a comparison")
 	})

@@ -47,7 +47,7 @@ func TestRestore_is_planned_applied_watched_and_undone(t *testing.T) {
 	tab.WaitText("UNDONE")
 	same(t, "the undo", before, w.Workspace)
 
-	tab.Click("link", "Restorations")
+	tab.In("navigation", "Views").Click("link", "Restorations")
 	tab.Wait("tab", "Manage Restoration")
 	tab.Part("table.restorations tbody tr", "UNDONE")
 	accessible(t, tab, "the restorations")
@@ -75,10 +75,11 @@ func TestRestore_of_a_plan_that_is_no_longer_so_is_refused(t *testing.T) {
 
 func TestRestore_says_what_the_request_lacks(t *testing.T) {
 	t.Parallel()
-	w, _ := nights(t, 1)
+	w, names := nights(t, 1)
 	tab := open(t, w, chromium.View{}, "tab=restorations")
 	tab.Click("button", "Restore Backup")
 	dialog := tab.In("dialog", "Restore Backup")
+	dialog.Wait("button", names[0]) // the folders are there
 	dialog.Fill("combobox", "Path of the backup", "obs://elsewhere/2026-01-01/")
 	dialog.Click("radio", "skip it")
 	dialog.Click("button", "Show the Plan")

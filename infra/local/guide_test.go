@@ -40,9 +40,28 @@ type guide struct {
 	w     *dataarts.WorkspaceHandle
 }
 
-func TestGuide_to_restores_shows_what_is_really_printed(t *testing.T) {
+// guides are the pages below docs whose commands are tried, and how many steps each has at least.
+func guides() map[string]int {
+	return map[string]int{
+		"restore.md": 10, "operate.md": 9, "deploy.md": 5,
+		"runbooks/backup-failed.md": 2, "runbooks/backup-partial.md": 2, "runbooks/backup-missing-or-late.md": 2, "runbooks/backup-damaged.md": 3,
+		"runbooks/mass-deletion-hold.md": 3, "runbooks/restore-failed-or-partial.md": 3, "runbooks/drill-failed.md": 1,
+	}
+}
+
+func TestGuides_show_what_is_really_printed(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "restore.md"))
+	for page, least := range guides() {
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			tryGuide(t, page, least)
+		})
+	}
+}
+
+func tryGuide(t *testing.T, name string, least int) {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", filepath.FromSlash(name)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,8 +70,8 @@ func TestGuide_to_restores_shows_what_is_really_printed(t *testing.T) {
 	run(t, "backup", nightly, c.Environment()).succeed(t)
 	g := &guide{t: t, cloud: c, w: w}
 	steps := guideStep.FindAllStringSubmatch(string(page), -1)
-	if len(steps) < 10 {
-		t.Fatalf("%d steps were found", len(steps))
+	if len(steps) < least {
+		t.Fatalf("%d steps were found, want %d at least", len(steps), least)
 	}
 	for _, step := range steps {
 		if step[2] != "" {
@@ -88,6 +107,17 @@ func (g *guide) meanwhile(what string) {
 		if err := g.w.Put(dataarts.Kind(words[1]), json.RawMessage(strings.ReplaceAll(text, words[3], words[4]))); err != nil {
 			g.t.Fatal(err)
 		}
+	case "spoil": // object of the backup: old text, new text
+		key := local.WorkspaceID + "/" + words[1]
+		text := string(object(g.t, g.cloud, key))
+		if !strings.Contains(text, words[2]) {
+			g.t.Fatalf("%s has no %s: %s", words[1], words[2], text)
+		}
+		if err := g.cloud.Store.PutObject(local.Bucket, key, []byte(strings.ReplaceAll(text, words[2], words[3]))); err != nil {
+			g.t.Fatal(err)
+		}
+	case "night": // the night of a date
+		run(g.t, "backup", `{"time":"`+words[1]+`T00:00:00+08:00"}`, g.cloud.Environment())
 	case "run":
 		g.w.SetJobStatus(words[1], "SCHEDULING")
 	case "edit": // backup.json: old text, new text

@@ -1,90 +1,25 @@
-// Package template_test holds template.yaml, the AWS SAM template, to what the functions need. That it is a valid template is
-// checked by check.mjs beside this file.
 package template_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	_ "time/tzdata" // as the product has it
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/config"
+	"github.com/dataarts-backup/dataarts-backup/shared/drill"
+	"github.com/dataarts-backup/dataarts-backup/shared/event"
+	"github.com/dataarts-backup/dataarts-backup/shared/schedule"
 )
-
-type environment struct{ Variables map[string]any }
-
-type function struct {
-	Type       string
-	Properties struct {
-		Runtime       string
-		Handler       string
-		Architectures []string
-		CodeUri       string
-		Timeout       int
-		Environment   environment
-		Events        map[string]struct {
-			Type       string
-			Properties map[string]any
-		}
-		FunctionUrlConfig any
-	}
-}
-
-type template struct {
-	Globals struct {
-		Function struct {
-			Runtime       string
-			Handler       string
-			Architectures []string
-			Timeout       int
-			Environment   environment
-		}
-	}
-	Parameters map[string]struct{ Type, Description, AllowedPattern string }
-	Resources  map[string]any
-	Outputs    map[string]struct{ Description string }
-}
-
-func read(t *testing.T) template {
-	t.Helper()
-	text, err := os.ReadFile("../../template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var generic any // short forms such as !Ref come out as their argument
-	if err := yaml.Unmarshal(text, &generic); err != nil {
-		t.Fatal(err)
-	}
-	var parsed template
-	convert(t, generic, &parsed)
-	return parsed
-}
-
-// convert brings decoded YAML into a struct by the names of its fields.
-func convert(t *testing.T, generic, into any) {
-	t.Helper()
-	text, err := json.Marshal(generic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (tpl template) resource(t *testing.T, name string, into any) {
-	t.Helper()
-	generic, exists := tpl.Resources[name]
-	if !exists {
-		t.Fatalf("there is no resource %s", name)
-	}
-	convert(t, generic, into)
-}
 
 // functions are the resources of the functions.
 func functions() map[string]config.Function {
@@ -93,170 +28,296 @@ func functions() map[string]config.Function {
 
 func TestTemplate_FunctionsRunTheBinaries(t *testing.T) {
 	t.Parallel()
-	tpl := read(t)
-	g := tpl.Globals.Function
-	if g.Runtime != "provided.al2023" || g.Handler != "bootstrap" || !slices.Equal(g.Architectures, []string{"x86_64"}) {
-		t.Errorf("runtime %q, handler %q, architectures %v", g.Runtime, g.Handler, g.Architectures)
-	}
+	s := deploy(t, defaults(nil))
 	for name, fn := range functions() {
-		var f function
-		tpl.resource(t, name, &f)
-		if f.Type != "AWS::Serverless::Function" {
-			t.Errorf("%s is a %s", name, f.Type)
+		f := s.function(name)
+		if f.Runtime != "provided.al2023" || f.Handler != "bootstrap" || !slices.Equal(f.Architectures, []string{"x86_64"}) {
+			t.Errorf("%s: runtime %q, handler %q, architectures %v", name, f.Runtime, f.Handler, f.Architectures)
 		}
-		if want := "dist/" + string(fn) + "/"; f.Properties.CodeUri != want {
-			t.Errorf("%s runs %s, want %s", name, f.Properties.CodeUri, want)
+		if want := "dist/" + string(fn) + "/"; f.CodeUri != want {
+			t.Errorf("%s runs %s, want %s", name, f.CodeUri, want)
 		}
-		if p := f.Properties; p.Runtime != "" || p.Handler != "" || p.Architectures != nil {
-			t.Errorf("%s has a runtime of its own", name)
+		if f.Timeout < 1 || f.Timeout > 900 {
+			t.Errorf("%s may run for %d s, Lambda's limit is 900", name, f.Timeout)
 		}
-		timeout := g.Timeout
-		if f.Properties.Timeout != 0 {
-			timeout = f.Properties.Timeout
+		if f.MemorySize < 128 || f.MemorySize > 10240 {
+			t.Errorf("%s has %d MB", name, f.MemorySize)
 		}
-		if timeout < 1 || timeout > 900 {
-			t.Errorf("%s may run for %d s, Lambda's limit is 900", name, timeout)
+		if f.FunctionUrlConfig != nil || f.Policies != nil {
+			t.Errorf("%s has a URL past the gateway, or permissions beside its role's", name)
 		}
-		if f.Properties.FunctionUrlConfig != nil {
-			t.Errorf("%s has a URL past the gateway", name)
+		var group struct{ RetentionInDays any }
+		if logs := strings.TrimPrefix(f.LoggingConfig.LogGroup, stackName+"-"); s.of(logs, &group).Type != "AWS::Logs::LogGroup" || fmt.Sprint(group.RetentionInDays) != "90" {
+			t.Errorf("%s logs into %s, which keeps %v days", name, logs, group.RetentionInDays)
+		}
+		routes := slices.Contains(slices.Collect(maps.Values(s.routes())), name)
+		events := f.EventInvokeConfig
+		switch {
+		case fn == config.Console: // it is never invoked but by the gateway, which waits 30 s
+			if !routes || f.Timeout > 30 {
+				t.Errorf("%s may run for %d s, and the gateway waits 30 s", name, f.Timeout)
+			}
+		case events.DestinationConfig.OnFailure.Type != "SQS" || events.DestinationConfig.OnFailure.Destination != s.attribute("FailedEvents", "Arn"):
+			t.Errorf("what %s fails at for good goes to %+v", name, events.DestinationConfig.OnFailure)
+		case events.MaximumRetryAttempts != 2 || events.MaximumEventAgeInSeconds < 3600 || events.MaximumEventAgeInSeconds > 21600:
+			t.Errorf("%s tries again %+v", name, events)
 		}
 	}
 }
 
-// required are the variables without which a function does not start on Lambda.
-func required(fn config.Function) []string {
-	names := []string{"DATAARTS_REGION", "OBS_ENDPOINT", "BACKUP_LOCATION"}
-	switch fn {
-	case config.Backup:
-		return append(names, "DATAARTS_PROJECT_ID", "DATAARTS_WORKSPACES", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK")
-	case config.Restore:
-		return append(names, "DATAARTS_PROJECT_ID", "HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK")
-	default:
-		return names
+// beside are the variables that the template does not give a function, each with the reason.
+func beside() map[string]string {
+	return map[string]string{
+		"FUNCTIONGRAPH_ENDPOINT":         "on Lambda the functions call AWS instead",
+		"HUAWEICLOUD_SDK_SECURITY_TOKEN": "temporary keys would be over before the next deployment",
+		"OBS_ACCESS_KEY_ID":              "the vault is reached with the role's keys",
+		"OBS_SECRET_ACCESS_KEY":          "the vault is reached with the role's keys",
+		"OBS_SECURITY_TOKEN":             "the vault is reached with the role's keys",
 	}
 }
 
-func TestTemplate_SetsOnlyVariablesThatTheFunctionReads(t *testing.T) {
+func TestTemplate_SetsTheVariablesThatTheFunctionReads(t *testing.T) {
 	t.Parallel()
-	tpl := read(t)
+	s := deploy(t, defaults(optional()))
 	for name, fn := range functions() {
-		var f function
-		tpl.resource(t, name, &f)
-		known := config.Names(fn)
-		set := maps.Clone(tpl.Globals.Function.Environment.Variables)
-		maps.Copy(set, f.Properties.Environment.Variables)
+		set := s.function(name).Environment.Variables
 		for variable := range set {
-			if !slices.Contains(known, variable) {
+			if !slices.Contains(config.Names(fn), variable) {
 				t.Errorf("%s sets %s, which %s does not read", name, variable, fn)
 			}
 		}
-		for _, variable := range required(fn) {
-			if _, is := set[variable]; !is {
-				t.Errorf("%s does not set %s", name, variable)
+		for _, variable := range config.Names(fn) {
+			value, is := set[variable]
+			if reason := beside()[variable]; (reason != "") == is {
+				t.Errorf("%s sets %s: %v (%s)", name, variable, is, reason)
 			}
-		}
-		for variable, value := range set {
-			secret := strings.HasPrefix(variable, "HUAWEICLOUD_SDK_")
-			if text, _ := value.(string); secret && !strings.HasPrefix(text, "{{resolve:secretsmanager:") {
-				t.Errorf("%s takes %s from %v, want Secrets Manager", name, variable, value)
+			hidden := strings.HasPrefix(variable, "HUAWEICLOUD_SDK_") || variable == "RESTORE_IDENTITY"
+			if is && hidden != secret.MatchString(value) {
+				t.Errorf("%s takes %s from %q", name, variable, value)
+			}
+			if is && value == "" {
+				t.Errorf("no parameter of these tests sets %s of %s", variable, name)
 			}
 		}
 	}
 }
 
-func TestTemplate_BackupRunsAtMidnight(t *testing.T) {
+// What the functions make of what the template sets is the proof that it is right.
+func TestTemplate_SettingsAreUnderstood(t *testing.T) {
 	t.Parallel()
-	var f function
-	read(t).resource(t, "BackupFunction", &f)
-	var schedules int
-	for name, event := range f.Properties.Events {
-		if event.Type != "ScheduleV2" {
-			continue
-		}
-		schedules++
-		expression, _ := event.Properties["ScheduleExpression"].(string)
-		// Minute, hour, day of month, month, day of week, year; one of the two days must be "?".
-		if !regexp.MustCompile(`^cron\(0 0 (\* \* \?|\? \* \*) \*\)$`).MatchString(expression) {
-			t.Errorf("%s runs at %q, which is not midnight", name, expression)
-		}
-		if event.Properties["ScheduleExpressionTimezone"] != "TimeZone" {
-			t.Errorf("%s runs in the zone %v, want the parameter", name, event.Properties["ScheduleExpressionTimezone"])
-		}
-		input, _ := event.Properties["Input"].(string)
-		var command map[string]string
-		if err := json.Unmarshal([]byte(input), &command); err != nil || len(command) != 1 || command["time"] != "<aws.scheduler.scheduled-time>" {
-			t.Errorf("%s sends %q, want the scheduled time", name, input)
+	secrets := secretsManager{"age": {"identity": "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"}}
+	for _, name := range []string{"dataarts", "restore", "console"} {
+		secrets[name] = map[string]string{"ak": "key of " + name, "sk": "secret of " + name}
+	}
+	lambda := map[string]string{"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_REGION": awsRegion, "AWS_ACCESS_KEY_ID": "ASIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
+	for stackIs, parameters := range map[string]map[string]string{"plain": defaults(nil), "with_everything": defaults(optional())} {
+		for name, fn := range functions() {
+			t.Run(stackIs+"/"+string(fn), func(t *testing.T) {
+				t.Parallel()
+				environment := secrets.reveal(t, deploy(t, parameters).function(name).Environment.Variables)
+				maps.Copy(environment, lambda)
+				c, err := config.Load(fn, func(name string) (string, bool) { value, is := environment[name]; return value, is },
+					config.Options{DataArtsEndpoints: func(string) (string, string, bool) { return "https://v1.example.com", "https://v2.example.com", true }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.Location.Bucket != vaultName || !c.Location.PerWorkspace() || c.OBSEndpoint != "https://s3.eu-central-1.amazonaws.com" {
+					t.Errorf("the vault is %v at %s", c.Location, c.OBSEndpoint)
+				}
+				if keys, err := c.StoreCredentials(config.Credentials{}); err != nil || keys.SecurityToken != "t" {
+					t.Errorf("the vault is reached with %v, %v", keys.AccessKey, err)
+				}
+				want := map[config.Function]string{config.Backup: "key of dataarts", config.Restore: "key of dataarts"}
+				if stackIs != "plain" {
+					want[config.Restore], want[config.Console] = "key of restore", "key of console"
+				}
+				if keys, err := c.DataArtsCredentials(config.Credentials{}); keys.AccessKey != want[fn] {
+					t.Errorf("DataArts is reached with %q, %v", keys.AccessKey, err)
+				}
+				if stackIs != "plain" && fn == config.Backup && (c.Keep == (config.Keep{}) || len(c.Recipients) != 1 || c.NotifyTopicURN == "" || c.TimeZone.String() != "Asia/Shanghai" || c.RateLimit != 12.5) {
+					t.Errorf("%+v", c)
+				}
+				size := 0 // Lambda's quota: 4 KB for all of them
+				for variable, value := range environment {
+					size += len(variable) + len(value)
+				}
+				if size > 4<<10 {
+					t.Errorf("the settings have %d bytes", size)
+				}
+			})
 		}
 	}
-	if schedules != 1 {
-		t.Errorf("there are %d schedules, want 1", schedules)
+}
+
+func TestTemplate_SchedulesSendWhatTheFunctionsUnderstand(t *testing.T) {
+	t.Parallel()
+	for drillSource, parameters := range map[string]map[string]string{"": defaults(map[string]string{"DrillWorkspace": "dddd"}), "aaaa": defaults(optional())} {
+		s := deploy(t, parameters)
+		seen := map[string]bool{}
+		for _, found := range s.schedules() {
+			kind := strings.TrimPrefix(found.Name, stackName+"-")
+			seen[kind] = true
+			now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+			read, err := schedule.Read(t.Context(), one{schedule.Timer{ID: "default/" + found.Name, Name: found.Name, Enabled: true, Expression: found.ScheduleExpression,
+				TimeZone: found.ScheduleExpressionTimezone}}, "", now)
+			if err != nil || read.NextRun == nil {
+				t.Fatalf("%s runs at %q: %v, %s", kind, found.ScheduleExpression, err, read.Message)
+			}
+			zone := s.parameters["TimeZone"]
+			if found.ScheduleExpressionTimezone != zone || read.NextRun.Location().String() != zone {
+				t.Errorf("%s runs in %s", kind, found.ScheduleExpressionTimezone)
+			}
+			if found.GroupName != "" || found.FlexibleTimeWindow.Mode != "OFF" || found.Target.RetryPolicy.MaximumRetryAttempts < 1 || found.Target.RetryPolicy.MaximumRetryAttempts > 185 {
+				t.Errorf("%s: %+v", kind, found)
+			}
+			// What the schedule may do: start its function and keep what it could not start.
+			r := s.roleOf(found.Target.RoleArn)
+			for _, q := range []request{{action: "lambda:InvokeFunction", resource: found.Target.Arn}, {action: "sqs:SendMessage", resource: found.Target.DeadLetterConfig.Arn}} {
+				if !r.permits(q) {
+					t.Errorf("the role of %s may not %s on %s", kind, q.action, q.resource)
+				}
+			}
+			if found.Target.DeadLetterConfig.Arn != s.attribute("FailedEvents", "Arn") || len(r.unused()) > 0 {
+				t.Errorf("what %s cannot start goes to %s; unused: %v", kind, found.Target.DeadLetterConfig.Arn, r.unused())
+			}
+			input := strings.ReplaceAll(found.Target.Input, "<aws.scheduler.scheduled-time>", "2026-11-22T16:00:00Z")
+			decoded, err := event.Decode([]byte(input))
+			command, is := decoded.(event.Command)
+			if err != nil || !is {
+				t.Fatalf("%s sends %s: %v", kind, input, err)
+			}
+			switch kind {
+			case "nightly":
+				if found.Target.Arn != s.attribute("BackupFunction", "Arn") || found.State != "ENABLED" || found.Target.Input != `{"time":"<aws.scheduler.scheduled-time>"}` {
+					t.Errorf("%+v", found)
+				}
+				if h, m, sec := read.NextRun.Clock(); h+m+sec != 0 || read.NextRun.Sub(now) > 24*time.Hour {
+					t.Errorf("the backup runs at %s", read.NextRun)
+				}
+				sameFields(t, input, "../../events/lambda-eventbridge-scheduler-input.json")
+			case "verify":
+				if found.Target.Arn != s.attribute("BackupFunction", "Arn") || found.Target.Input != `{"verify":"latest"}` || read.NextRun.Weekday() != time.Sunday {
+					t.Errorf("%+v", found)
+				}
+			case "drill":
+				asked, err := drill.ParseCommand(command.JSON)
+				if err != nil || !drill.IsCommand(command.JSON) || asked.Drill.Workspace != "dddd" || asked.Drill.Source != drillSource || asked.Time == nil || read.NextRun.Weekday() != time.Sunday {
+					t.Errorf("%+v, %v", asked, err)
+				}
+				if found.Target.Arn != s.attribute("RestoreFunction", "Arn") {
+					t.Errorf("%+v", found)
+				}
+			default:
+				t.Errorf("what is %s?", found.Name)
+			}
+		}
+		if len(seen) != 3 {
+			t.Errorf("the schedules are %v", seen)
+		}
+	}
+	if rest := deploy(t, defaults(map[string]string{"VerifySchedule": ""})).schedules(); len(rest) != 1 || rest[0].Name != stackName+"-nightly" {
+		t.Errorf("without the optional ones the schedules are %+v", rest)
+	}
+}
+
+// sameFields tells whether a sample in events/ is of the shape of what the template sends.
+func sameFields(t *testing.T, input, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have, sent map[string]any
+	if err := json.Unmarshal(text, &have); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(input), &sent); err != nil || !slices.Equal(slices.Sorted(maps.Keys(have)), slices.Sorted(maps.Keys(sent))) {
+		t.Errorf("%s has %s, and the template sends %s", path, text, input)
+	}
+}
+
+// one is a platform with one timer.
+type one struct{ timer schedule.Timer }
+
+func (o one) Timers(context.Context) ([]schedule.Timer, error) { return []schedule.Timer{o.timer}, nil }
+func (o one) Update(context.Context, schedule.Timer) (schedule.Timer, error) {
+	return schedule.Timer{}, nil
+}
+func (o one) Run(context.Context, []byte) (string, error) { return "", nil }
+
+// A name that is too long would be refused when the stack is created; the longest addition decides how long the stack's own name may be.
+func TestTemplate_NamesOfSchedulesLeaveRoomForTheStacks(t *testing.T) {
+	t.Parallel()
+	const limit = 64 // of EventBridge Scheduler
+	text, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	promised := regexp.MustCompile(`The stack's name may have (\d+) characters`).FindStringSubmatch(string(text))
+	if promised == nil {
+		t.Fatal("the template does not say how long the stack's name may be")
+	}
+	longest := 0
+	for _, found := range deploy(t, defaults(optional())).schedules() {
+		longest = max(longest, len(strings.TrimPrefix(found.Name, stackName)))
+	}
+	if got := fmt.Sprint(limit - longest); got != promised[1] {
+		t.Errorf("the stack's name may have %s characters, and the template says %s", got, promised[1])
 	}
 }
 
 func TestTemplate_RestoreRequestsTriggerTheRestore(t *testing.T) {
 	t.Parallel()
-	tpl := read(t)
-	var f function
-	tpl.resource(t, "RestoreFunction", &f)
-	var filter struct {
-		S3Key struct {
-			Rules []struct{ Name, Value string }
-		}
-	}
-	convert(t, f.Properties.Events["Requested"].Properties["Filter"], &filter)
-	// The rules must match the location: requests lie below its root.
-	location, err := config.ParseLocation(strings.ReplaceAll(
-		tpl.Globals.Function.Environment.Variables["BACKUP_LOCATION"].(string), "${VaultName}", "vault"))
+	s := deploy(t, defaults(nil))
+	f := s.function("RestoreFunction")
+	location, err := config.ParseLocation(f.Environment.Variables["BACKUP_LOCATION"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := map[string]string{}
-	for _, rule := range filter.S3Key.Rules {
-		rules[rule.Name] = rule.Value
+	requested := f.Events["Requested"]
+	if requested.Type != "S3" || requested.Properties["Bucket"] != vaultName || requested.Properties["Events"] != "s3:ObjectCreated:*" {
+		t.Errorf("the trigger is %s %v", requested.Type, requested.Properties)
 	}
-	if want := location.Root() + "restore-requests/"; rules["prefix"] != want || rules["suffix"] != ".json" {
-		t.Errorf("objects like %v trigger the restore, want %s*.json", rules, want)
-	}
-	if event := f.Properties.Events["Requested"]; event.Type != "S3" || event.Properties["Bucket"] != "Vault" {
-		t.Errorf("the trigger is %s on %v", event.Type, event.Properties["Bucket"])
+	triggers := objectFilter(t, requested.Properties)
+	for key, want := range map[string]bool{
+		location.Root() + "restore-requests/x.json": true, location.Root() + "restore-requests/undo/x.json": true, // "undo" is how undos are queued
+		location.Root() + "restore-requests/x.txt": false, location.Root() + "restores/x/report.json": false, sales + "/2026-11-22/backup.json": false,
+	} {
+		if triggers(key) != want {
+			t.Errorf("%s triggers a restore: %v", key, !want)
+		}
 	}
 }
 
 func TestTemplate_NoRouteWithoutAuthentication(t *testing.T) {
 	t.Parallel()
-	tpl := read(t)
+	s := deploy(t, defaults(nil))
 	var api struct {
-		Properties struct {
-			Auth struct {
-				EnableIamAuthorizer bool
-				DefaultAuthorizer   string
-			}
+		Auth struct {
+			EnableIamAuthorizer bool
+			DefaultAuthorizer   string
 		}
+		AccessLogSettings struct{ DestinationArn, Format string }
 	}
-	tpl.resource(t, "Api", &api)
-	if !api.Properties.Auth.EnableIamAuthorizer || api.Properties.Auth.DefaultAuthorizer != "AWS_IAM" {
-		t.Errorf("the API's authentication is %+v", api.Properties.Auth)
+	s.of("Api", &api)
+	if !api.Auth.EnableIamAuthorizer || api.Auth.DefaultAuthorizer != "AWS_IAM" {
+		t.Errorf("the API's authentication is %+v", api.Auth)
 	}
-	routes := map[string]string{}
+	if !json.Valid([]byte(api.AccessLogSettings.Format)) || !strings.Contains(api.AccessLogSettings.Format, "$context.identity.userArn") {
+		t.Errorf("the access log has %s", api.AccessLogSettings.Format)
+	}
 	for name := range functions() {
-		var f function
-		tpl.resource(t, name, &f)
-		for event, e := range f.Properties.Events {
+		for event, e := range s.function(name).Events {
 			if e.Type == "Api" {
 				t.Errorf("%s of %s is on a gateway of its own", event, name)
 			}
-			if e.Type != "HttpApi" {
-				continue
-			}
-			if e.Properties["ApiId"] != "Api" || e.Properties["Auth"] != nil {
+			if e.Type == "HttpApi" && (e.Properties["ApiId"] != s.physical("Api") || e.Properties["Auth"] != nil) {
 				t.Errorf("%s of %s leaves the gateway's authentication", event, name)
 			}
-			routes[e.Properties["Method"].(string)+" "+e.Properties["Path"].(string)] = name
 		}
 	}
-	want := described(t)
-	if !maps.Equal(routes, want) {
-		t.Errorf("routes are %v, want %v", routes, want)
+	if have, want := s.routes(), described(t); !maps.Equal(have, want) {
+		t.Errorf("routes are %v, want %v", have, want)
 	}
 }
 
@@ -268,176 +329,24 @@ func described(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	var doc struct {
-		Paths map[string]struct{ Get, Post, Put, Delete struct{ Tags []string } }
+		Paths map[string]map[string]yaml.Node
 	}
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
 	}
 	names := map[string]string{"restore": "RestoreFunction", "console": "ConsoleFunction"}
 	routes := map[string]string{}
-	for path, p := range doc.Paths {
-		for method, operation := range map[string]struct{ Tags []string }{"GET": p.Get, "POST": p.Post, "PUT": p.Put, "DELETE": p.Delete} {
-			if len(operation.Tags) == 1 {
-				routes[method+" "+path] = names[operation.Tags[0]]
+	for path, operations := range doc.Paths {
+		for method, node := range operations {
+			if method == "parameters" {
+				continue
 			}
+			var operation struct{ Tags []string }
+			if err := node.Decode(&operation); err != nil || len(operation.Tags) != 1 {
+				t.Fatalf("%s %s: %v, tags %v", method, path, err, operation.Tags)
+			}
+			routes[strings.ToUpper(method)+" "+path] = names[operation.Tags[0]]
 		}
 	}
 	return routes
-}
-
-func TestTemplate_VaultIsPrivateAndStays(t *testing.T) {
-	t.Parallel()
-	var vault struct {
-		DeletionPolicy, UpdateReplacePolicy string
-		Properties                          struct {
-			VersioningConfiguration        struct{ Status string }
-			BucketEncryption               map[string]any
-			PublicAccessBlockConfiguration map[string]bool
-		}
-	}
-	read(t).resource(t, "Vault", &vault)
-	if vault.DeletionPolicy != "Retain" || vault.UpdateReplacePolicy != "Retain" {
-		t.Errorf("the bucket does not stay: %q, %q", vault.DeletionPolicy, vault.UpdateReplacePolicy)
-	}
-	if vault.Properties.VersioningConfiguration.Status != "Enabled" || len(vault.Properties.BucketEncryption) == 0 {
-		t.Errorf("the bucket is not versioned and encrypted: %+v", vault.Properties)
-	}
-	for _, block := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
-		if !vault.Properties.PublicAccessBlockConfiguration[block] {
-			t.Errorf("%s is off", block)
-		}
-	}
-}
-
-// statement is a statement of a policy that allows something.
-type statement struct {
-	Effect, Sid string
-	Action      any // one or several
-	Resource    any
-	Principal   struct{ Service string }
-	Condition   map[string]map[string]string
-}
-
-func (s statement) actions() []string { return list(s.Action) }
-
-func (s statement) resources() []string { return list(s.Resource) }
-
-func list(value any) []string {
-	if text, ok := value.(string); ok {
-		return []string{text}
-	}
-	var texts []string
-	values, _ := value.([]any)
-	for _, v := range values {
-		text, _ := v.(string)
-		texts = append(texts, text)
-	}
-	return texts
-}
-
-// allowed are the statements that allow something, wherever they stand below a value.
-func allowed(t *testing.T, value any) []statement {
-	t.Helper()
-	var found []statement
-	switch v := value.(type) {
-	case map[string]any:
-		if v["Effect"] == "Allow" {
-			var s statement
-			convert(t, v, &s)
-			return []statement{s}
-		}
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			found = append(found, allowed(t, v[name])...)
-		}
-	case []any:
-		for _, element := range v {
-			found = append(found, allowed(t, element)...)
-		}
-	}
-	return found
-}
-
-func TestTemplate_PermitsNothingBeyondItself(t *testing.T) {
-	t.Parallel()
-	statements := allowed(t, read(t).Resources)
-	if len(statements) < 10 {
-		t.Fatalf("only %d permissions were found", len(statements))
-	}
-	for _, s := range statements {
-		if s.Principal.Service != "" {
-			if s.Principal.Service != "scheduler.amazonaws.com" || !slices.Equal(s.actions(), []string{"sts:AssumeRole"}) || s.Condition["StringEquals"]["aws:SourceAccount"] != "AWS::AccountId" {
-				t.Errorf("somebody may take on a role: %+v", s)
-			}
-			continue
-		}
-		if len(s.actions()) == 0 || len(s.resources()) == 0 {
-			t.Errorf("%s allows nothing that can be checked: %+v", s.Sid, s)
-		}
-		for _, action := range s.actions() {
-			if strings.Contains(action, "*") {
-				t.Errorf("%s allows %s", s.Sid, action)
-			}
-			for _, resource := range s.resources() {
-				if !own(action, resource) {
-					t.Errorf("%s allows %s on %s", s.Sid, action, resource)
-				}
-			}
-			// Without the condition the console could hand the role to any service.
-			if action == "iam:PassRole" && s.Condition["StringEquals"]["iam:PassedToService"] != "scheduler.amazonaws.com" {
-				t.Errorf("%s allows to pass a role on the condition %v", s.Sid, s.Condition)
-			}
-		}
-	}
-}
-
-// own tells whether a resource is one of the template's, as the action needs it. A list of schedules cannot be permitted for a part of it.
-func own(action, resource string) bool {
-	service, _, _ := strings.Cut(action, ":")
-	switch service {
-	case "s3":
-		return strings.HasPrefix(resource, "arn:${AWS::Partition}:s3:::${VaultName}")
-	case "lambda":
-		return resource == "BackupFunction.Arn"
-	case "sqs":
-		return resource == "FailedEvents.Arn"
-	case "iam":
-		return resource == "NightlyRole.Arn"
-	case "scheduler":
-		return resource == "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/default/${AWS::StackName}-nightly" ||
-			action == "scheduler:ListSchedules" && resource == "*"
-	}
-	return false
-}
-
-func TestTemplate_TheConsoleMaySwitchTheNightlyBackup(t *testing.T) {
-	t.Parallel()
-	tpl := read(t)
-	var backup, console function
-	tpl.resource(t, "BackupFunction", &backup)
-	tpl.resource(t, "ConsoleFunction", &console)
-	if name := console.Properties.Environment.Variables["BACKUP_FUNCTION"]; name != "BackupFunction" {
-		t.Errorf("the console starts %v", name)
-	}
-	permitted := map[string][]string{}
-	for _, s := range allowed(t, tpl.Resources["ConsoleFunction"]) {
-		for _, action := range s.actions() {
-			permitted[action] = append(permitted[action], s.resources()...)
-		}
-	}
-	nightly := backup.Properties.Events["Nightly"].Properties
-	name, _ := nightly["Name"].(string)
-	for _, want := range []struct{ action, resource string }{
-		{"lambda:InvokeFunction", "BackupFunction.Arn"},
-		{"scheduler:ListSchedules", "*"},
-		{"scheduler:GetSchedule", "schedule/default/" + name},
-		{"scheduler:UpdateSchedule", "schedule/default/" + name},
-		{"iam:PassRole", nightly["RoleArn"].(string)}, // "UpdateSchedule" hands the role on again
-	} {
-		if !slices.ContainsFunc(permitted[want.action], func(r string) bool { return name != "" && strings.HasSuffix(r, want.resource) }) {
-			t.Errorf("the console may %s on %v, want %s", want.action, permitted[want.action], want.resource)
-		}
-	}
-	if nightly["GroupName"] != nil {
-		t.Errorf("the schedule is in the group %v, and the permissions are for the default one", nightly["GroupName"])
-	}
 }

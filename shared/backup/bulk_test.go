@@ -186,6 +186,9 @@ func TestRun_ThatSeesItsTimeEndKeepsWhatItHasAndIsContinued(t *testing.T) {
 	if n.has("backups/2026-11-22/manifest.json") || !n.has("backups/2026-11-22/progress.json") || !strings.Contains(res.Message, "goes on from there") {
 		t.Errorf("%q %q", res.Message, n.keys())
 	}
+	if tally, err := n.vault.Folder(day).Tally(t.Context()); err != nil || tally == nil || tally.Done != interrupted.Stored || tally.Total == nil || *tally.Total != interrupted.Known {
+		t.Errorf("the progress says %+v, the error %+v; %v", tally, interrupted, err)
+	}
 	n.DataArts.Intercept(nil)
 	n.DataArts.ResetCalls()
 	if res, err := n.run(day); err != nil || res.Status != vault.Complete || len(res.Drift) > 0 {

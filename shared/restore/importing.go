@@ -292,18 +292,16 @@ func (i *importer) importOne(ctx context.Context, path string, z bundle.Zip) (fa
 	}
 	i.sent(z)
 	took := i.opts.Now().Sub(asked)
-	if err := i.recordTask(ctx, id, lost); err != nil {
+	if err := i.recordTask(ctx, id, lost, took); err != nil {
 		return factory.Task{}, err
 	}
-	// What was asked for first, and not heard of, may have been imported before this task began.
+	// The client sends again what the gateway says that it let nothing of through, and so does this what it heard nothing of: the service may have imported
+	// it before this task began, but not before it was asked for.
 	since := func(t factory.Task) time.Time {
-		switch {
-		case t.Started.IsZero() || i.another():
+		if t.Started.IsZero() || i.another() {
 			return time.Time{}
-		case lost || took > 2*time.Second: // the client sends again what the gateway says that it let nothing of through
-			return t.Started.Add(-took)
 		}
-		return t.Started
+		return t.Started.Add(-took)
 	}
 	task, err := i.opts.waitFor(ctx, i.target, id, func(t factory.Task) error {
 		i.started(since(t))
@@ -335,10 +333,10 @@ func (i *importer) record(ctx context.Context, path string, z bundle.Zip) error 
 	return i.saveNow(ctx)
 }
 
-func (i *importer) recordTask(ctx context.Context, id string, repeated bool) error {
+func (i *importer) recordTask(ctx context.Context, id string, repeated bool, took time.Duration) error {
 	i.mu.Lock()
 	last := &i.report.Imports[len(i.report.Imports)-1]
-	last.TaskID, last.Repeated = id, repeated || i.another()
+	last.TaskID, last.Repeated, last.AskedMS = id, repeated || i.another(), took.Milliseconds()+1 // rounded up
 	i.mu.Unlock()
 	return i.saveNow(ctx)
 }

@@ -405,9 +405,9 @@ type intruder struct {
 	act func()
 }
 
-func (i intruder) Import(ctx context.Context, req factory.ImportRequest) (string, error) {
+func (i intruder) CheckFile(ctx context.Context, path string) (factory.FileContent, error) {
 	i.act()
-	return i.Workspace.Import(ctx, req)
+	return i.Workspace.CheckFile(ctx, path)
 }
 
 func TestImport_LeavesAloneWhatSomebodyElseCreatedMeanwhile(t *testing.T) {

@@ -104,6 +104,60 @@ func TestImport_ThatWasKilledAndIsContinuedTakesNobodyElsesJobForItsOwn(t *testi
 	}
 }
 
+// resending sends its first import twice, as the client does where the gateway says that it let nothing through, and carries out both.
+type resending struct {
+	restore.Workspace
+	first func(ctx context.Context, req factory.ImportRequest)
+}
+
+func (w resending) Import(ctx context.Context, req factory.ImportRequest) (string, error) {
+	w.first(ctx, req)
+	return w.Workspace.Import(ctx, req)
+}
+
+func TestImport_OwnsWhatItBroughtBeforeTheClientSentItAgain(t *testing.T) {
+	t.Parallel()
+	for _, killed := range []bool{false, true} {
+		t.Run(map[bool]string{false: "in one go", true: "killed and continued"}[killed], func(t *testing.T) {
+			t.Parallel()
+			d := newImportDesk(t, nil, handful)
+			d.target = func(w restore.Workspace) restore.Workspace {
+				var once sync.Once
+				return resending{w, func(ctx context.Context, req factory.ImportRequest) {
+					once.Do(func() {
+						if _, err := w.Import(ctx, req); err != nil {
+							t.Error(err)
+						}
+						<-time.After(1100 * time.Millisecond) // the service tells times in seconds
+					})
+				}}
+			}
+			const request = `{"id":"x","date":"2026-11-22","duplicateNamePolicy":"fail"}`
+			if killed {
+				d.DataArts.Intercept(func(_ *http.Request, op dataarts.Operation) *dataarts.Fault {
+					if op == dataarts.ShowSystemTask {
+						return expired()
+					}
+					return nil
+				})
+				if report, err := d.run(request); err == nil {
+					t.Fatalf("not interrupted: %s", dump(report))
+				}
+				d.DataArts.Intercept(nil)
+				d.target = nil
+			}
+			report, err := d.run(request)
+			if err != nil || report.Counts["created"] != len(report.Items) {
+				t.Errorf("%v %s", err, dump(report))
+			}
+			d.undo(restore.Undone, "x")
+			if left := len(d.snapshot(localtest.Workspace)[dataarts.Jobs]); left > 0 {
+				t.Errorf("%d jobs are left", left)
+			}
+		})
+	}
+}
+
 // timeless is a service whose list rows do not say when something was created or changed.
 type timeless struct{ restore.Workspace }
 

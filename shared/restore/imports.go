@@ -26,8 +26,10 @@ type Import struct {
 	// left out where that is not known.
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	// Repeated tells that it was asked for again because an answer was lost: then the task may have begun after the service had created assets.
-	Repeated bool   `json:"repeated,omitempty"`
-	Status   string `json:"status,omitempty"` // of the task, once what it brought was read back; RUNNING where it took too long
+	Repeated bool `json:"repeated,omitempty"`
+	// AskedMS is how many milliseconds before the task it was asked for first, by this side's clock. The client may have sent it more than once.
+	AskedMS int64  `json:"askedMs,omitempty"`
+	Status  string `json:"status,omitempty"` // of the task, once what it brought was read back; RUNNING where it took too long
 }
 
 // importFolder is where bundles lie below the restore's folder.
@@ -180,8 +182,8 @@ func (opts Options) awaitImport(ctx context.Context, target importTarget, one *I
 		if t, err = opts.waitFor(ctx, target, one.TaskID, func(factory.Task) error { return nil }); err != nil {
 			return t, "", err
 		}
-		if one.Status = t.Status; one.StartedAt.IsZero() && !one.Repeated {
-			one.StartedAt = t.Started
+		if one.Status = t.Status; one.StartedAt.IsZero() && !t.Started.IsZero() && !one.Repeated {
+			one.StartedAt = t.Started.Add(-time.Duration(one.AskedMS) * time.Millisecond)
 		}
 	}
 	switch one.Status {

@@ -85,6 +85,8 @@ type Options struct {
 	Stdout io.Writer       // os.Stdout
 	Stderr io.Writer       // os.Stderr; used by the default Logger only
 	Logger *zerolog.Logger // JSON lines with a time stamp on Stderr, from the level in LOG_LEVEL on
+	// Version is the program's. Every line of the log has it, so that a line tells which build it is from; none: no line has it.
+	Version string
 
 	Now          func() time.Time                                 // time.Now
 	NewRequestID func() string                                    // a random UUID; used on standard input, where no platform gives an id
@@ -130,6 +132,10 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		logger := zerolog.New(o.Stderr).Level(logLevel(o.Getenv(logLevelVariable))).With().Timestamp().Logger()
+		o.Logger = &logger
+	}
+	if o.Version != "" {
+		logger := o.Logger.With().Str("version", o.Version).Logger()
 		o.Logger = &logger
 	}
 	if o.Now == nil {

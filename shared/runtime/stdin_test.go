@@ -202,3 +202,21 @@ func TestStdin_TheHandlerIsInterrupted(t *testing.T) {
 		t.Errorf("exit code %d, want 1", code)
 	}
 }
+
+func TestRun_EveryLineOfTheLogNamesTheVersion(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	code := runtime.Run(context.Background(), func(ctx context.Context, _ runtime.Invocation) (any, error) {
+		zerolog.Ctx(ctx).Info().Msg("of the handler")
+		return nil, errors.New("of the runtime")
+	}, runtime.Options{Getenv: func(string) string { return "" }, Stdin: strings.NewReader(`{}`), Stdout: io.Discard, Stderr: &log, Version: "v1.2.3"})
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if code != 1 || len(lines) < 2 {
+		t.Fatalf("exit code %d, the log:\n%s", code, log.String())
+	}
+	for _, line := range lines {
+		if !strings.Contains(line, `"version":"v1.2.3"`) {
+			t.Errorf("the line does not name the version: %s", line)
+		}
+	}
+}

@@ -210,7 +210,7 @@ func parseManifest(data []byte) (*Manifest, error) {
 		return nil, err
 	}
 	if m.FormatVersion < 1 || m.FormatVersion > FormatVersion {
-		return nil, fmt.Errorf("formatVersion is %d, this version of DataArts Backup reads 1 to %d", m.FormatVersion, FormatVersion)
+		return nil, fmt.Errorf("formatVersion is %d, this version of DataArts Backup reads 1 to %d: use the version that wrote it, or a newer one", m.FormatVersion, FormatVersion)
 	}
 	if err := m.checkKeys(); err != nil {
 		return nil, err

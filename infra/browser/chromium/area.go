@@ -34,6 +34,9 @@ type found struct {
 
 // tree lists what has a role in the area, in the order of the page. What is hidden is not listed.
 func (a Area) tree(role string) ([]found, error) {
+	if err := a.tab.arrived(); err != nil {
+		return nil, err
+	}
 	return run(a.tab, func(ctx context.Context, target *chromedp.Target) ([]found, error) {
 		root := a.node
 		if root == 0 {
@@ -253,6 +256,12 @@ func (a Area) Click(role, name string) {
 	})
 }
 
+// Hit clicks the area itself, e.g. Part("summary", "orders").
+func (a Area) Hit() {
+	a.tab.t.Helper()
+	a.tab.until(a.what+" to be clicked", func() (string, error) { return a.tab.click(a.node) })
+}
+
 // click clicks in the middle of a node.
 func (tab *Tab) click(node cdp.BackendNodeID) (problem string, err error) {
 	return run(tab, func(ctx context.Context, target *chromedp.Target) (string, error) {
@@ -271,6 +280,18 @@ func (tab *Tab) click(node cdp.BackendNodeID) (problem string, err error) {
 		object, err := cdp.Call(ctx, target, dom.ResolveNode, dom.ResolveNodeParams{BackendNodeID: node})
 		if err != nil {
 			return "", err
+		}
+		if !tab.view.NoScript { // two pictures later it has to be where it was: what moves, because something is still coming, would be missed
+			if _, err := callOn[bool](ctx, target, object.Object.ObjectID, "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r(true))))"); err != nil {
+				return "", err
+			}
+			now, err := cdp.Call(ctx, target, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: node})
+			if err != nil {
+				return "", err
+			}
+			if len(now.Quads) == 0 || !slices.Equal(now.Quads[0], q) {
+				return "it moves", nil
+			}
 		}
 		above, err := callOn[string](ctx, target, object.Object.ObjectID, `function(x, y) {
 			const top = document.elementFromPoint(x, y);

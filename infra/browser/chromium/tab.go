@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/inspector"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -38,8 +39,12 @@ type View struct {
 	NoScript      bool
 }
 
-// patience is how long a Tab waits for something to be seen.
-const patience = 10 * time.Second
+// patience is how long a Tab waits for something to be seen, and soon for one answer of the browser while it asks again and again: where a page gives way to the
+// next, some questions are never answered.
+const (
+	patience = 20 * time.Second
+	soon     = 2 * time.Second
+)
 
 // Tab is one tab of a browser, with cookies of its own. It is used by one goroutine. Its methods fail the test when something cannot be done, and wait until it can.
 type Tab struct {
@@ -48,6 +53,7 @@ type Tab struct {
 	ctx       context.Context
 	view      View
 	downloads string
+	limit     time.Duration // for one answer of the browser
 
 	mu       sync.Mutex
 	host     string // the only one that the page may ask
@@ -79,7 +85,7 @@ func (b *Browser) Open(t T, view View) *Tab {
 	}
 	ctx, stop := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(stop)
-	tab := &Tab{t: t, ctx: ctx, view: view, downloads: t.TempDir(), requests: map[network.RequestID]*Request{}, files: map[string]string{}}
+	tab := &Tab{t: t, ctx: ctx, view: view, downloads: t.TempDir(), limit: patience, requests: map[network.RequestID]*Request{}, files: map[string]string{}}
 	tab.Area = Area{tab: tab}
 	if err := tab.prepare(); err != nil {
 		t.Fatalf("open a tab: %v", err)
@@ -115,6 +121,7 @@ func (tab *Tab) prepare() error {
 	return chromedp.Do(tab.ctx,
 		command(network.Enable, network.EnableParams{}),
 		command(log.Enable, cdp.Empty{}),
+		command(inspector.Enable, cdp.Empty{}),
 		command(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch}),
 		command(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": language}}),
 		command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: tab.view.NoScript}),
@@ -133,7 +140,7 @@ func (tab *Tab) prepare() error {
 
 // run asks the tab for something. An answer that does not come, because the page hangs or is gone, is an error.
 func run[R any](tab *Tab, action chromedp.Action[R]) (R, error) {
-	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	ctx, cancel := context.WithTimeout(tab.ctx, tab.limit)
 	defer cancel()
 	return chromedp.Run(ctx, action)
 }
@@ -194,6 +201,8 @@ func (tab *Tab) heard(event any) {
 		}
 	case *runtime.EventExceptionThrown:
 		tab.fault("uncaught: %v", (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
+	case *inspector.EventTargetCrashed:
+		tab.fault("the page crashed")
 	case *page.EventJavascriptDialogOpening:
 		tab.fault("a dialog (%s) says %q", e.Type, e.Message)
 		go func() { // not from inside the loop that brings the answer
@@ -264,15 +273,6 @@ func (tab *Tab) Reload() {
 	tab.Settle()
 }
 
-// Back goes to the page before.
-func (tab *Tab) Back() {
-	tab.t.Helper()
-	// A page that was kept is shown again without being loaded, so that there is no event to wait for.
-	from := Eval[string](tab, "setTimeout(() => history.back()), location.href")
-	tab.Until("the page before", fmt.Sprintf("location.href !== %q", from))
-	tab.Settle()
-}
-
 // Settle waits until the page is loaded and nothing that it asked for is under way.
 func (tab *Tab) Settle() {
 	tab.t.Helper()
@@ -291,6 +291,27 @@ func (tab *Tab) Settle() {
 		}
 		return "", nil
 	})
+}
+
+// arrived is an error while a page gives way to the next. Its accessibility tree must not be asked for then: Chromium has been seen to crash over that.
+func (tab *Tab) arrived() error {
+	if !tab.view.NoScript {
+		state, err := eval[string](tab, "document.readyState")
+		if err != nil {
+			return err
+		}
+		if state != "complete" {
+			return fmt.Errorf("the page is %s", state)
+		}
+	}
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	for _, r := range tab.requests {
+		if r.Type == "Document" && !r.Done {
+			return fmt.Errorf("%s is under way", r.URL)
+		}
+	}
+	return nil
 }
 
 // Address is the path and the query of the page that is shown.
@@ -366,7 +387,9 @@ func (tab *Tab) until(what string, ask func() (problem string, err error)) {
 	tab.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
+		tab.limit = soon
 		problem, err := ask()
+		tab.limit = patience
 		if err == nil && problem == "" {
 			return
 		}

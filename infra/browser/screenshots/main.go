@@ -163,7 +163,7 @@ func (p picture) views() map[string]chromium.View {
 func pictures(names []string) []picture {
 	last, before := names[len(names)-1], names[len(names)-2]
 	return []picture{
-		{name: "backups", phone: true, more: func(tab *chromium.Tab) { tab.Wait("heading", "Manage Backup") }},
+		{name: "backups", phone: true, more: func(tab *chromium.Tab) { tab.Wait("tab", "Manage Backup") }},
 		{name: "backup", query: "view=backup&backup=" + before, more: func(tab *chromium.Tab) { tab.Wait("heading", "Backup of") }},
 		{name: "script", query: "view=backup&backup=" + last, more: asset("dwd_orders_hivesql", "")},
 		{name: "graph", query: "view=backup&backup=" + last, more: asset("ads_payments_df", "Graph")},

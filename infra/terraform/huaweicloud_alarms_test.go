@@ -1,0 +1,150 @@
+package terraform_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/dataarts-backup/dataarts-backup/infra/local/dataarts"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
+	"github.com/dataarts-backup/dataarts-backup/infra/local/localtest"
+	"github.com/dataarts-backup/dataarts-backup/infra/terraform/plan"
+	"github.com/dataarts-backup/dataarts-backup/shared/handler"
+	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
+)
+
+// matches tells whether a line of a log is one that LTS finds with a keyword alarm's expression ("Using Search Syntax" of LTS): a line is taken apart at its
+// delimiters, and words stand beside "and", "or" and "not", which heed the case of letters in alarms ("Configuring Log Alarm Rules"). Here no expression mixes "or" with
+// the others.
+func matches(t *testing.T, expression, line string) bool {
+	t.Helper()
+	words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(", '\";=()[]{}@&<>/:\\?\n\t\r", r) })
+	if strings.Contains(expression, " or ") {
+		if strings.Contains(expression, " and ") || strings.Contains(expression, "not ") {
+			t.Fatalf("%s mixes operators", expression)
+		}
+		return slices.ContainsFunc(strings.Split(expression, " or "), func(word string) bool { return slices.Contains(words, word) })
+	}
+	terms := strings.Fields(expression)
+	wanted := true
+	for _, term := range terms {
+		switch term {
+		case "and":
+		case "not":
+			wanted = false
+		default:
+			if slices.Contains(words, term) != wanted {
+				return false
+			}
+			wanted = true
+		}
+	}
+	return true
+}
+
+// alarm is what an alarm searches for.
+func alarm(t *testing.T, p *plan.Plan, name string) (expression string, request map[string]any) {
+	t.Helper()
+	requests, _ := resource(t, p, `huaweicloud_lts_keywords_alarm_rule.log["`+name+`"]`)["keywords_requests"].([]any)
+	if len(requests) != 1 {
+		t.Fatalf("%s has %d requests", name, len(requests))
+	}
+	request, _ = requests[0].(map[string]any)
+	expression, _ = request["keywords"].(string)
+	return expression, request
+}
+
+// found counts the lines of a log that an alarm finds.
+func found(t *testing.T, p *plan.Plan, name, log string) (n int) {
+	t.Helper()
+	expression, _ := alarm(t, p, name)
+	for line := range strings.Lines(log) {
+		if matches(t, expression, line) {
+			n++
+		}
+	}
+	return n
+}
+
+// invoked runs a function once and returns its log with the line that the runtime adds where an invocation fails.
+func invoked(t *testing.T, h runtime.Handler, payload []byte) string {
+	t.Helper()
+	var log bytes.Buffer
+	logger := zerolog.New(&log)
+	_, err := h(logger.WithContext(context.Background()), runtime.Invocation{RequestID: "r", Payload: payload})
+	if failure, ok := errors.AsType[*runtime.Failure](err); ok {
+		logger.Error().Str("requestId", "r").Str("errorType", failure.Type).Str("error", failure.Message).Msg("the invocation failed")
+	}
+	return log.String()
+}
+
+func TestHuaweiCloud_TheAlarmsFindWhatTheFunctionsSay(t *testing.T) {
+	t.Parallel()
+	p := planned(t, huaweicloud, few())
+	cloud := localtest.New(t)
+	backup := handler.Backup(handler.Options{Lookup: cloud.Environment(nil)})
+	restore := handler.Restore(handler.Options{Lookup: cloud.Environment(nil)})
+	midnight := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	const drills = `{"drill":{"workspace":"` + localtest.Other + `"}}`
+
+	script := func(workspace, definition string) {
+		t.Helper()
+		if err := cloud.Handle(workspace).Put(dataarts.Scripts, []byte(definition)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script(localtest.Workspace, `{"name":"COMPLETE","type":"Shell","directory":"/","content":"ended"}`)
+
+	type counts struct{ complete, backupFailed, restoreFailed, drillFailed int }
+	check := func(what, log string, want counts) {
+		t.Helper()
+		got := counts{found(t, p, "backup-late", log), found(t, p, "backup-failed", log), found(t, p, "restore-failed", log), found(t, p, "drill-failed", log)}
+		if got != want {
+			t.Errorf("%s: %+v, want %+v in\n%s", what, got, want, log)
+		}
+	}
+
+	check("a verification of nothing", invoked(t, backup, []byte(`{"verify":"latest"}`)), counts{backupFailed: 1})
+	check("a dry run", invoked(t, backup, []byte(`{"dryRun":true}`)), counts{})
+	check("a backup", invoked(t, backup, functiongraph.TimerEvent("nightly", midnight, "{}")), counts{complete: 1})
+	check("the same one again", invoked(t, backup, functiongraph.TimerEvent("nightly", midnight, "{}")), counts{complete: 1})
+	check("a verification", invoked(t, backup, []byte(`{"verify":"latest"}`)), counts{})
+	check("a dry run after it", invoked(t, backup, []byte(`{"dryRun":true,"time":"2026-11-22T00:00:00Z"}`)), counts{})
+	check("a drill", invoked(t, restore, []byte(drills)), counts{})
+	check("what nobody understands", invoked(t, backup, []byte(`{"frobnicate":1}`)), counts{backupFailed: 1, restoreFailed: 1})
+	check("no settings", invoked(t, handler.Backup(handler.Options{Lookup: func(string) (string, bool) { return "", false }}), []byte(`{}`)), counts{backupFailed: 1, restoreFailed: 1})
+
+	script(localtest.Other, `{"name":"in_the_way","type":"Shell","directory":"/","content":"true"}`)
+	check("a drill in a workspace that is not empty", invoked(t, restore, []byte(drills)), counts{drillFailed: 1})
+
+	script(localtest.Workspace, `{"name":"later","type":"Shell","directory":"/","content":"true"}`)
+	broken := handler.Backup(handler.Options{Lookup: cloud.Environment(map[string]string{"HUAWEICLOUD_SDK_SK": "another"})})
+	check("a backup that fails", invoked(t, broken, functiongraph.TimerEvent("nightly", midnight.AddDate(0, 0, 1), "{}")), counts{backupFailed: 1})
+}
+
+func TestHuaweiCloud_TheAlarmForALateBackupWantsOneOfEveryWorkspace(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		inputs map[string]any
+		want   float64
+	}{
+		{map[string]any{}, 1},
+		{map[string]any{"workspaces": []string{"a", "b", "c"}}, 3},
+		{map[string]any{"workspaces": []string{"*"}, "instance_id": "i"}, 1},
+	} {
+		p := planned(t, huaweicloud, with(few(), c.inputs))
+		if _, request := alarm(t, p, "backup-late"); request["condition"] != "<" || request["number"] != c.want || request["search_time_range"] != 24.0 || request["search_time_range_unit"] != "hour" {
+			t.Errorf("%v: %v", c.inputs, request)
+		}
+	}
+	rule := resource(t, planned(t, huaweicloud, with(few(), map[string]any{"late_after_hours": 28})), `huaweicloud_lts_keywords_alarm_rule.log["backup-late"]`)
+	if rule["trigger_condition_count"] != 5.0 || rule["trigger_condition_frequency"] != 5.0 {
+		t.Errorf("after 28 hours: %v", rule)
+	}
+}
