@@ -203,6 +203,42 @@ func TestFormat1_RestoresAreKnownAndUndone(t *testing.T) {
 	}
 }
 
+// A location may be copied to another place, with another name, by any tool.
+func TestFormat1_MayBeMoved(t *testing.T) {
+	t.Parallel()
+	w, held := loaded(t, format1)
+	keys, err := w.Objects.Keys(localtest.Bucket, plain+"/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const elsewhere = "archive/of sales"
+	for _, key := range keys {
+		w.put(elsewhere+strings.TrimPrefix(key, plain), w.object(key))
+		if err := w.Objects.DeleteObject(localtest.Bucket, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w = w.at(elsewhere, w.now)
+	if got, err := w.backUp(`{"verify":"latest"}`, nil); err != nil || !strings.Contains(got.Backups[0].Message, "the chain of 4 backups before it is whole") {
+		t.Errorf("%+v %v", got, err)
+	}
+	w.fill(held[restored])
+	if undone, err := w.restore(`{"undo":"monday"}`, nil); err != nil || undone.Status != "UNDONE" {
+		t.Errorf("%+v %v", undone, err)
+	}
+	if differences := w.differences(held[damaged]); len(differences) > 0 {
+		t.Errorf("the workspace differs from what it was before the restore in\n%s", strings.Join(differences, "\n"))
+	}
+	if got, err := w.restore(`{"id":"all","date":"latest","duplicateNamePolicy":"overwrite"}`, nil); err != nil || got.Status != "COMPLETE" {
+		t.Errorf("%+v %v", got, err)
+	}
+	if differences := w.differences(held[backedUp]); len(differences) > 0 {
+		t.Errorf("the workspace differs from what was backed up in\n%s", strings.Join(differences, "\n"))
+	}
+	got, err := w.night(25, nil)
+	w.complete(got, err)
+}
+
 func TestFormat1_DrillsAreKnown(t *testing.T) {
 	t.Parallel()
 	w, _ := loaded(t, format1)

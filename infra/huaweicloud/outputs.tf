@@ -40,13 +40,13 @@ output "grant_workspace_roles" {
 }
 
 output "first_backup" {
-  description = "Command that takes a first backup now; its end is told to the topic. Permissions of new agencies take ten minutes to work"
-  value       = "hcloud FunctionGraph AsyncInvokeFunction --cli-region=${var.region} --function_urn=${huaweicloud_fgs_function.backup.urn}"
+  description = "How to take a first backup now. Permissions of new agencies take ten minutes to work"
+  value       = "in FunctionGraph's console, test ${local.function_names.backup} with the event back-up-now; or hcloud FunctionGraph AsyncInvokeFunction --cli-region=${var.region} --function_urn=${huaweicloud_fgs_function.backup.urn}"
 }
 
 output "verify" {
   description = "How to verify the newest backup"
-  value       = "invoke ${huaweicloud_fgs_function.backup.urn} with {\"verify\":\"latest\"}, in FunctionGraph's console as a test event, or on the page"
+  value       = "in FunctionGraph's console, test ${local.function_names.backup} with the event verify-latest; or on the page"
 }
 
 output "worm" {

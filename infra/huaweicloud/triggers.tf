@@ -78,3 +78,16 @@ resource "huaweicloud_fgs_function_trigger" "restore_requests" {
     suffix = ".json"
   })
 }
+
+# Test events of the backup function: whoever is in FunctionGraph's console finds what there is to ask for.
+resource "huaweicloud_fgs_function_event" "backup" {
+  for_each = {
+    back-up-now   = {}
+    verify-latest = { verify = "latest" }
+  }
+
+  region       = var.region
+  function_urn = huaweicloud_fgs_function.backup.urn
+  name         = each.key
+  content      = base64encode(jsonencode(each.value))
+}

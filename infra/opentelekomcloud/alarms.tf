@@ -28,7 +28,7 @@ locals {
     backup-failed = {
       stream      = "backup"
       description = "A backup or a verification failed"
-      keywords    = "BackupFailed or ConfigurationError or BadRequest"
+      keywords    = "BackupFailed or ConfigurationError or BadRequest or panicked"
       condition   = ">="
       number      = 1
       range       = { unit = "minute", length = 5 }
@@ -48,7 +48,7 @@ locals {
     restore-failed = {
       stream      = "restore"
       description = "A restore was interrupted or could not begin"
-      keywords    = "RestoreInterrupted or ConfigurationError or BadRequest"
+      keywords    = "RestoreInterrupted or ConfigurationError or BadRequest or panicked"
       condition   = ">="
       number      = 1
       range       = { unit = "minute", length = 5 }

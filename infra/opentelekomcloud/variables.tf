@@ -160,6 +160,10 @@ variable "keep" {
     condition     = can(regex("^((daily|weekly|monthly|yearly)=[1-9][0-9]{0,4}(,(daily|weekly|monthly|yearly)=[1-9][0-9]{0,4})*)?$", var.keep)) && length(distinct(regexall("[a-z]+", var.keep))) == length(regexall("[a-z]+", var.keep))
     error_message = "Rules such as daily=30,weekly=8,monthly=12,yearly=3, each at most once."
   }
+  validation {
+    condition     = alltrue([for n in regexall("[0-9]+", var.keep) : tonumber(n) <= 36525])
+    error_message = "A rule keeps 36525 backups at most: one for each day of a century."
+  }
 }
 
 variable "recipients" {

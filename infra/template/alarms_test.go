@@ -16,6 +16,7 @@ import (
 // counted is how often the metric filters of the stack find their pattern in the functions' logs, by metric.
 func (a *account) counted() map[string]int {
 	a.t.Helper()
+	a.service.Close() // then everything that was printed has arrived
 	counts := map[string]int{}
 	for name, r := range a.resources {
 		if r.Type != "AWS::Logs::MetricFilter" {

@@ -116,6 +116,9 @@ func TestHuaweiCloud_TheAlarmsFindWhatTheFunctionsSay(t *testing.T) {
 	check("the same one again", invoked(t, backup, functiongraph.TimerEvent("nightly", midnight, "{}")), counts{complete: 1})
 	check("a verification", invoked(t, backup, []byte(`{"verify":"latest"}`)), counts{})
 	check("a dry run after it", invoked(t, backup, []byte(`{"dryRun":true,"time":"2026-11-22T00:00:00Z"}`)), counts{})
+	check("the next night", invoked(t, backup, functiongraph.TimerEvent("nightly", midnight.AddDate(0, 0, 1), "{}")), counts{complete: 1})
+	check("a verification with one backup before it", invoked(t, backup, []byte(`{"verify":"latest"}`)), counts{})
+	check("a verification of the one before", invoked(t, backup, []byte(`{"verify":"2026-11-22"}`)), counts{})
 	check("a drill", invoked(t, restore, []byte(drills)), counts{})
 	check("what nobody understands", invoked(t, backup, []byte(`{"frobnicate":1}`)), counts{backupFailed: 1, restoreFailed: 1})
 	check("no settings", invoked(t, handler.Backup(handler.Options{Lookup: func(string) (string, bool) { return "", false }}), []byte(`{}`)), counts{backupFailed: 1, restoreFailed: 1})
@@ -125,7 +128,7 @@ func TestHuaweiCloud_TheAlarmsFindWhatTheFunctionsSay(t *testing.T) {
 
 	script(localtest.Workspace, `{"name":"later","type":"Shell","directory":"/","content":"true"}`)
 	broken := handler.Backup(handler.Options{Lookup: cloud.Environment(map[string]string{"HUAWEICLOUD_SDK_SK": "another"})})
-	check("a backup that fails", invoked(t, broken, functiongraph.TimerEvent("nightly", midnight.AddDate(0, 0, 1), "{}")), counts{backupFailed: 1})
+	check("a backup that fails", invoked(t, broken, functiongraph.TimerEvent("nightly", midnight.AddDate(0, 0, 2), "{}")), counts{backupFailed: 1})
 }
 
 func TestHuaweiCloud_TheAlarmForALateBackupWantsOneOfEveryWorkspace(t *testing.T) {

@@ -3,6 +3,7 @@
 package terraform_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -261,6 +262,22 @@ func TestHuaweiCloud_TheTimersAskForWhatTheyAreNamedFor(t *testing.T) {
 	}
 	if command.Drill.Workspace != "drills" || command.Drill.Source != "0dd3a0e6b0c64a0e8d0fbb5f4a7d9c11" {
 		t.Errorf("the drill is %+v", command.Drill)
+	}
+}
+
+func TestHuaweiCloud_TheTestEventsAreCommandsOfTheBackup(t *testing.T) {
+	t.Parallel()
+	p := planned(t, huaweicloud, few())
+	for name, want := range map[string]string{"back-up-now": "{}", "verify-latest": `{"verify":"latest"}`} {
+		r := resource(t, p, `huaweicloud_fgs_function_event.backup["`+name+`"]`)
+		content, _ := r["content"].(string)
+		got, err := base64.StdEncoding.DecodeString(content)
+		if err != nil || string(got) != want || r["name"] != name || len(name) > 25 {
+			t.Errorf("%s is %s, %v; want %s", name, got, err, want)
+		}
+		if decoded, err := event.Decode(got); err != nil || decoded.Trigger() != (event.Command{}).Trigger() {
+			t.Errorf("%s is %v, %v", name, decoded, err)
+		}
 	}
 }
 

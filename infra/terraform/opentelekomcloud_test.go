@@ -105,6 +105,25 @@ func TestOpenTelekomCloud_ItsVariablesAreThoseOfHuaweiCloud(t *testing.T) {
 	}
 }
 
+// What the functions log and which keys they write is the same on both clouds. The permissions are spelled in lower case here.
+func TestOpenTelekomCloud_ItLooksForAndAllowsWhatHuaweiCloudDoes(t *testing.T) {
+	t.Parallel()
+	for name, inputs := range map[string]map[string]any{"few": {}, "many": {"workspaces": []string{"a", "b"}, "location": "x/{workspace}", "resource_buckets": []string{"jars"}}} {
+		here, there := otcPlanned(t, with(otcFew(), inputs)).Locals, planned(t, huaweicloud, with(few(), inputs)).Locals
+		for _, local := range []string{"log_alarms", "vault_statements", "routes"} {
+			want, err := json.Marshal(there[local])
+			got, err2 := json.Marshal(here[local])
+			if err = errors.Join(err, err2); err != nil {
+				t.Fatal(err)
+			}
+			spell := strings.NewReplacer(`"Effect":`, `"effect":`, `"Action":`, `"action":`, `"Resource":`, `"resource":`)
+			if d := cmp.Diff(spell.Replace(string(want)), string(got)); d != "" || string(got) == "null" {
+				t.Errorf("%s, %s (- Huawei Cloud, + Open Telekom Cloud):\n%s", name, local, d)
+			}
+		}
+	}
+}
+
 func TestOpenTelekomCloud_TheFunctionsStartWithTheirSettings(t *testing.T) {
 	t.Parallel()
 	for name, inputs := range map[string]map[string]any{

@@ -26,8 +26,9 @@ func functions(files func(string) ([]byte, error)) map[string]function.Function 
 		"ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc, "max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc,
 		"jsondecode": stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
 		"tobool": to(cty.Bool), "tonumber": to(cty.Number), "tostring": to(cty.String), "tolist": to(cty.List(cty.DynamicPseudoType)), "tomap": to(cty.Map(cty.DynamicPseudoType)),
-		"toset":  to(cty.Set(cty.DynamicPseudoType)),
-		"length": length(), "one": one(),
+		"toset":        to(cty.Set(cty.DynamicPseudoType)),
+		"base64encode": onText(func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }),
+		"length":       length(), "one": one(),
 		"alltrue": all(true), "anytrue": all(false),
 		// Marks only decide what Terraform prints.
 		"sensitive": same(), "nonsensitive": same(),
@@ -142,6 +143,16 @@ func onFile(files func(string) ([]byte, error), encode func([]byte) string) func
 				return cty.NilVal, err
 			}
 			return cty.StringVal(encode(text)), nil
+		},
+	})
+}
+
+func onText(change func(string) string) function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "text", Type: cty.String}},
+		Type:   function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			return cty.StringVal(change(args[0].AsString())), nil
 		},
 	})
 }
