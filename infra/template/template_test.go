@@ -199,6 +199,7 @@ func TestTemplate_SchedulesSendWhatTheFunctionsUnderstand(t *testing.T) {
 				if found.Target.Arn != s.attribute("BackupFunction", "Arn") || found.Target.Input != `{"verify":"latest"}` || read.NextRun.Weekday() != time.Sunday {
 					t.Errorf("%+v", found)
 				}
+				sameFields(t, input, "../../events/command-backup-verify.json")
 			case "drill":
 				asked, err := drill.ParseCommand(command.JSON)
 				if err != nil || !drill.IsCommand(command.JSON) || asked.Drill.Workspace != "dddd" || asked.Drill.Source != drillSource || asked.Time == nil || read.NextRun.Weekday() != time.Sunday {
@@ -349,4 +350,53 @@ func described(t *testing.T) map[string]string {
 		}
 	}
 	return routes
+}
+
+// TestTemplate_SpellsPropertiesAsSAMDoes holds the names of properties against the AWS SAM specification, because check.mjs takes any of a function's and of its
+// events', and SAM would refuse them only when the stack is deployed.
+func TestTemplate_SpellsPropertiesAsSAMDoes(t *testing.T) {
+	t.Parallel()
+	known := map[string]string{
+		"AWS::Serverless::Function": "Architectures CodeUri Description Environment EventInvokeConfig Events FunctionName Handler KmsKeyArn LoggingConfig MemorySize " +
+			"ReservedConcurrentExecutions Role Runtime Timeout",
+		"AWS::Serverless::HttpApi": "AccessLogSettings Auth CorsConfiguration DefaultRouteSettings Description FailOnWarnings Name StageName",
+		"ScheduleV2": "DeadLetterConfig Description FlexibleTimeWindow GroupName Input Name RetryPolicy RoleArn ScheduleExpression ScheduleExpressionTimezone " +
+			"StartDate EndDate State",
+		"S3":                "Bucket Events Filter",
+		"HttpApi":           "ApiId Auth Method Path PayloadFormatVersion TimeoutInMillis",
+		"EventInvokeConfig": "DestinationConfig MaximumEventAgeInSeconds MaximumRetryAttempts",
+	}
+	s := deploy(t, defaults(optional()))
+	check := func(where, kind string, properties any) {
+		spelled, _ := properties.(map[string]any)
+		for property := range spelled {
+			if !slices.Contains(strings.Fields(known[kind]), property) {
+				t.Errorf("%s: %s has no property %s", where, kind, property)
+			}
+		}
+	}
+	global, _ := s.resolve(member(s.section("Globals"), "Function")).(map[string]any)
+	check("Globals", "AWS::Serverless::Function", global)
+	for name, r := range s.resources {
+		if !strings.HasPrefix(r.Type, "AWS::Serverless::") {
+			continue
+		}
+		check(name, r.Type, r.Properties)
+		check(name, "EventInvokeConfig", r.Properties["EventInvokeConfig"])
+		events, _ := r.Properties["Events"].(map[string]any)
+		for event, value := range events {
+			e, _ := value.(map[string]any)
+			kind, _ := e["Type"].(string)
+			check(name+"."+event, kind, e["Properties"])
+		}
+	}
+}
+
+func TestTemplate_LogsEnd(t *testing.T) {
+	t.Parallel()
+	for name, r := range deploy(t, defaults(map[string]string{"LogDays": "365"})).resources {
+		if r.Type == "AWS::Logs::LogGroup" && fmt.Sprint(r.Properties["RetentionInDays"]) != "365" {
+			t.Errorf("%s is kept %v days", name, r.Properties["RetentionInDays"])
+		}
+	}
 }

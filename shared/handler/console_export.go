@@ -40,6 +40,7 @@ type exportSelection struct {
 	FormatVersion int             `json:"formatVersion"`
 	Backup        exportedBackup  `json:"backup"`
 	Select        restore.Select  `json:"select"`
+	Query         string          `json:"q,omitempty"` // part of the names and directories, where the assets were selected as a list shows them
 	Assets        []exportedAsset `json:"assets"`
 	NotIncluded   []notIncluded   `json:"notIncluded"` // what belongs to the assets and is not in the zip
 }
@@ -48,7 +49,7 @@ type exportedBackup struct {
 	Path           string          `json:"path"`
 	BackupDate     string          `json:"backupDate"`
 	Workspace      vault.Workspace `json:"workspace"`
-	Status         vault.Status    `json:"status"`
+	Status         string          `json:"status"` // of the folder
 	ManifestSHA256 string          `json:"manifestSha256"`
 	Encrypted      bool            `json:"encrypted"` // the files are age-encrypted, as they are stored
 }
@@ -86,7 +87,12 @@ func (c *console) exportRoute(ctx context.Context, r event.Request, name string)
 	if err != nil {
 		return reply{}, err
 	}
-	e, err := c.export(ctx, f, selection)
+	var e exported
+	if listed := listedOf(p); listed != nil {
+		e, err = c.exportListed(ctx, f, *listed)
+	} else {
+		e, err = c.export(ctx, f, selection)
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -107,36 +113,80 @@ func selectionOf(p *parameters) restore.Select {
 		}
 	}
 	p.faults = append(p.faults, s.Faults()...)
+	_, byQuery := p.values["q"]
+	_, byKind := p.values["kind"]
+	if byQuery || byKind {
+		for _, name := range []string{"kinds", "names", "directories", "withDependencies"} {
+			if _, given := p.values[name]; given {
+				p.fault("%s: beside q or kind, which select what GET /backups/{name} lists: want one or the other", name)
+			}
+		}
+		listedOf(p) // for its faults
+	}
 	return s
+}
+
+// listedOf is the query with which GET /backups/{name} would list assets; nil where the request selects otherwise.
+func listedOf(p *parameters) *assetQuery {
+	_, byQuery := p.values["q"]
+	_, byKind := p.values["kind"]
+	if !byQuery && !byKind {
+		return nil
+	}
+	query := assetQueryOf(p)
+	return &query
+}
+
+// exportListed packs the assets that GET /backups/{name} lists for a query, on all its pages.
+func (c *console) exportListed(ctx context.Context, f *vault.Folder, query assetQuery) (exported, error) {
+	return c.exportChosen(ctx, f, exportSelection{Query: query.Text, Select: restore.Select{Kinds: query.Kinds}}, slices.Contains(query.Kinds, asset.Env),
+		func(_ context.Context, b *vault.Backup) (restore.Choice, error) {
+			return restore.Choice{Assets: query.among(b.Manifest.Assets)}, nil
+		})
 }
 
 // export packs a selection of a backup, as it is stored and proved against the manifest. Environment variables are in it only where the selection names their
 // kind. The same selection of the same backup gives the same bytes.
 func (c *console) export(ctx context.Context, f *vault.Folder, s restore.Select) (exported, error) {
+	chosen := s
+	if len(chosen.Kinds) == 0 {
+		chosen.Kinds = slices.DeleteFunc(asset.Kinds(), func(k asset.Kind) bool { return k == asset.Env })
+	}
+	return c.exportChosen(ctx, f, exportSelection{Select: s}, slices.Contains(s.Kinds, asset.Env), func(ctx context.Context, b *vault.Backup) (restore.Choice, error) {
+		return restore.Choose(ctx, b, chosen, readers)
+	})
+}
+
+// exportChosen packs what choose takes. Environment variables are left out, and said to be, unless withVariables.
+func (c *console) exportChosen(ctx context.Context, f *vault.Folder, selection exportSelection, withVariables bool,
+	choose func(context.Context, *vault.Backup) (restore.Choice, error),
+) (exported, error) {
 	ctx, cancel := inTime(ctx)
 	defer cancel()
 	b, err := c.openProved(ctx, f, true)
 	if err != nil {
 		return exported{}, err
 	}
-	withVariables := slices.Contains(s.Kinds, asset.Env)
-	chosen := s
-	if len(chosen.Kinds) == 0 {
-		chosen.Kinds = slices.DeleteFunc(asset.Kinds(), func(k asset.Kind) bool { return k == asset.Env })
-	}
-	taken, err := restore.Choose(ctx, b, chosen, readers)
+	taken, err := choose(ctx, b)
 	if err != nil {
 		return exported{}, tooSlow(ctx, f, unreadable(ctx, b, err))
 	}
-	x := &export{backup: b, paths: map[string]bool{}, selection: exportSelection{FormatVersion: vault.FormatVersion, Select: s, Assets: []exportedAsset{}, NotIncluded: []notIncluded{},
-		Backup: exportedBackup{Path: f.Path(), BackupDate: b.Manifest.BackupDate, Workspace: b.Manifest.Workspace, Status: b.Manifest.Status,
-			ManifestSHA256: b.ManifestSHA256, Encrypted: b.Manifest.Encrypted()}}}
+	selection.FormatVersion, selection.Assets, selection.NotIncluded = vault.FormatVersion, []exportedAsset{}, []notIncluded{}
+	selection.Backup = exportedBackup{Path: f.Path(), BackupDate: b.Manifest.BackupDate, Workspace: b.Manifest.Workspace, Status: statusOf(b),
+		ManifestSHA256: b.ManifestSHA256, Encrypted: b.Manifest.Encrypted()}
+	x := &export{backup: b, paths: map[string]bool{}, selection: selection}
 	assets := taken.Assets
 	if !withVariables {
-		assets = slices.DeleteFunc(slices.Clone(assets), func(a vault.Asset) bool { return a.Kind == asset.Env })
+		const reason = "environment variables are exported only where the kind env is asked for"
 		for _, name := range taken.Variables {
-			x.leaveOut(notIncluded{Kind: asset.Env, Name: name, Reason: "it is needed; environment variables are exported only where kinds names env"})
+			x.leaveOut(notIncluded{Kind: asset.Env, Name: name, Reason: "it is needed; " + reason})
 		}
+		assets = slices.DeleteFunc(slices.Clone(assets), func(a vault.Asset) bool {
+			if a.Kind == asset.Env && len(taken.Variables) == 0 {
+				x.leaveOut(notIncluded{Kind: asset.Env, Name: a.Name, Reason: reason})
+			}
+			return a.Kind == asset.Env
+		})
 	}
 	if len(assets) == 0 {
 		return exported{}, invalid("nothing in %s fits the selection", f.Path())

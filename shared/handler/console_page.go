@@ -15,6 +15,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/event"
 	"github.com/dataarts-backup/dataarts-backup/shared/page"
+	"github.com/dataarts-backup/dataarts-backup/shared/restore"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
@@ -110,7 +111,7 @@ func (v *view) show(ctx context.Context) (page.View, error) {
 	v.links.Workspace, v.links.Folder = v.workspace, v.below
 	switch name := v.text("view"); name {
 	case "":
-		return v.main(ctx, unknown), nil
+		return v.main(ctx, unknown)
 	case "backup":
 		return v.backup(ctx)
 	case "asset":
@@ -180,7 +181,7 @@ func (v *view) logged(ctx context.Context, section string, err error) string {
 }
 
 // main is the view of the backups and of the restorations. A section that cannot be read says so, and the others are shown all the same.
-func (v *view) main(ctx context.Context, unknown error) page.View {
+func (v *view) main(ctx context.Context, unknown error) (page.View, error) {
 	after, tab := v.folderName("after", v.text("after")), v.text("tab")
 	restored := v.text("restored")
 	m := page.Main{Head: v.head(v.say("Manage Backup"), "tab", tab), Restoring: tab == "restorations"}
@@ -188,15 +189,18 @@ func (v *view) main(ctx context.Context, unknown error) page.View {
 	var backupsErr, restorationsErr error
 	sections.Go(func() { m.Schedule = v.timer(ctx) })
 	sections.Go(func() { restorationsErr = v.fillRestorations(ctx, &m, restored) })
-	var days []page.Day
 	if unknown != nil {
 		backupsErr = unknown
 	} else if v.workspace != "" || !v.config.Location.PerWorkspace() {
-		sections.Go(func() { days = v.days(ctx) })
-		backupsErr = v.fillBackups(ctx, &m, after)
+		// The strip after the list: it believes a commit unless somebody has looked into the folder.
+		if backupsErr = v.fillBackups(ctx, &m, after); backupsErr == nil {
+			m.Calendar = v.days(ctx)
+		}
 	}
 	sections.Wait()
-	m.Calendar = days
+	if wrong, ok := errors.AsType[*httpError](restorationsErr); ok && wrong.status < http.StatusInternalServerError {
+		return nil, restorationsErr
+	}
 	if backupsErr != nil {
 		m.BackupsFault = v.logged(ctx, "backups", backupsErr)
 	}
@@ -209,7 +213,7 @@ func (v *view) main(ctx context.Context, unknown error) page.View {
 	for _, r := range m.Restorations {
 		m.Live = m.Live || r.Status == string(running)
 	}
-	return m
+	return m, nil
 }
 
 func (v *view) fillBackups(ctx context.Context, m *page.Main, after string) error {
@@ -220,7 +224,9 @@ func (v *view) fillBackups(ctx context.Context, m *page.Main, after string) erro
 	m.Location, m.BackupsTotal, m.Drills = list.Path, list.Total, viewOfDrills(list.Drills)
 	for _, b := range list.Backups {
 		m.Backups = append(m.Backups, v.rowOfBackup(b))
-		m.Choice = append(m.Choice, b.Name)
+		if b.Status == vault.StateComplete || b.Status == vault.StatePartial {
+			m.Choice = append(m.Choice, b.Name)
+		}
 	}
 	if after != "" {
 		m.Newest = v.links.To()
@@ -314,7 +320,10 @@ func (v *view) rowOfRestoration(one restoration) page.Restoration {
 	}
 	r := one.report
 	row.On, row.From, row.Workspace, row.Policy = page.MomentOf(r.StartedAt), r.Backup, r.Workspace, string(r.DuplicateNamePolicy)
-	row.Status, row.Message, row.Done, row.Total = string(r.Status), page.Shorten(r.Message), r.Progress.Done, r.Progress.Total
+	row.Status, row.Message = string(r.Status), page.Shorten(r.Message)
+	if r.Status != restore.Planned { // of which nothing is under way
+		row.Done, row.Total = r.Progress.Done, r.Progress.Total
+	}
 	return row
 }
 

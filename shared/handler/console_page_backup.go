@@ -30,8 +30,17 @@ func (v *view) backup(ctx context.Context) (page.View, error) {
 	}
 	here := []string{"view", "backup", "backup", name}
 	show := page.BackupView{Head: v.head(v.say("Backup of %s", dateOf(name)), here...), Backup: v.rowOfBackup(detail.backupSummary),
-		CanVerify: detail.Status == vault.StateComplete || detail.Status == vault.StateDamaged, Query: query.Text, Kinds: kindChoices(kind), Total: detail.Matching,
-		DocumentLink: v.links.To("view", "document", "backup", name), LiveLink: v.links.To("view", "compare", "backup", name, "other", live)}
+		CanVerify: detail.Status == vault.StateComplete || detail.Status == vault.StateDamaged, Proved: detail.Manifest != nil, Query: query.Text, Kinds: kindChoices(kind), Total: detail.Matching}
+	show.Backup.Message = detail.Message // whole
+	if detail.Verified != nil {
+		show.Backup.Verified.Message = detail.Verified.Message
+	}
+	if detail.Status == vault.StateComplete {
+		show.DocumentLink = v.links.To("view", "document", "backup", name)
+	}
+	if slices.Contains([]vault.State{vault.StateComplete, vault.StatePartial, vault.StateUnverified}, detail.Status) {
+		show.LiveLink = v.links.To("view", "compare", "backup", name, "other", live)
+	}
 	show.Live = show.Backup.Progress != nil
 	if m := detail.Manifest; m != nil {
 		show.Facts = v.factsOf(m)
@@ -61,20 +70,17 @@ func (v *view) backup(ctx context.Context) (page.View, error) {
 	return show, nil
 }
 
-// exportLink is where a zip of the assets that are shown is got. Environment variables are in it only where nothing else is asked for.
+// exportLink is where a zip of the assets that are shown is got, those on further pages included.
 func (v *view) exportLink(name string, query assetQuery) string {
 	parameters := v.where()
-	kinds := query.Kinds
+	var kinds []string
+	for _, k := range query.Kinds {
+		kinds = append(kinds, string(k))
+	}
 	if len(kinds) > 0 {
-		parameters.Set("kinds", joinKinds(kinds))
+		parameters.Set("kind", strings.Join(kinds, ","))
 	}
-	if query.Text != "" {
-		glob := query.Text
-		if !strings.ContainsAny(glob, "*?") {
-			glob = "*" + glob + "*"
-		}
-		parameters.Set("names", glob)
-	}
+	parameters.Set("q", query.Text)
 	return "backups/" + name + "/export?" + parameters.Encode()
 }
 
@@ -88,14 +94,6 @@ func (v *view) where() url.Values {
 		where.Set("folder", v.below)
 	}
 	return where
-}
-
-func joinKinds(kinds []asset.Kind) string {
-	texts := make([]string, len(kinds))
-	for i, k := range kinds {
-		texts[i] = string(k)
-	}
-	return strings.Join(texts, ",")
 }
 
 // place is the location in which a dated folder lies.
@@ -164,16 +162,20 @@ func (v *view) asset(ctx context.Context) (page.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, a, err := v.assetOf(ctx, f, key)
+	b, a, err := v.assetOf(ctx, f, key)
 	if err != nil {
 		return nil, err
 	}
 	here := []string{"view", "asset", "backup", name, "key", key}
 	show := page.AssetView{Head: v.head(a.Name, append(here, "show", shown)...), BackupName: dateOf(name), BackupLink: v.links.To("view", "backup", "backup", name), BackupPath: f.Path(),
-		Kind: string(a.Kind), Name: a.Name, Restorable: true}
-	show.RestoreForm = page.RestoreForm{Path: f.Path(), Base: show.Location, Names: a.Name, Workspaces: show.Workspaces}
-	if a.Kind == asset.Env {
-		show.RestoreForm.Names = ""
+		Kind: string(a.Kind), Name: a.Name, Status: statusOf(b)}
+	show.Restorable = show.Status != string(vault.StateIncomplete)
+	show.RestoreForm = page.RestoreForm{Path: f.Path(), Base: show.Location, Kinds: []string{string(a.Kind)}, Workspaces: show.Workspaces}
+	if a.Kind != asset.Env {
+		show.RestoreForm.Names = literal(a.Name)
+	}
+	if a.Kind == asset.Resources && a.Directory != "/" { // unique by name in its directory only
+		show.RestoreForm.Directory = strings.ReplaceAll(a.Directory, ",", `\,`)
 	}
 	for _, fact := range []page.Fact{{Name: v.say("Directory"), Value: a.Directory}, {Name: v.say("Owner"), Value: a.Owner}, {Name: v.say("Changed by"), Value: a.LastModifiedBy},
 		{Name: v.say("Size"), Value: page.Size(a.Size)}, {Name: "SHA-256", Value: a.SHA256}} {
@@ -206,6 +208,19 @@ func (v *view) asset(ctx context.Context) (page.View, error) {
 		return nil, invalid("show: %q: want content, graph or history", shown)
 	}
 	return show, nil
+}
+
+// statusOf is how the folder of a backup stands that was opened.
+func statusOf(b *vault.Backup) string {
+	if b.Document == nil && b.Manifest.Status == vault.Complete {
+		return string(vault.StateIncomplete)
+	}
+	return string(b.Manifest.Status)
+}
+
+// literal is the glob that fits a name and no other, as the restore dialog takes it.
+func literal(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `,`, `\,`).Replace(name)
 }
 
 // fillContent shows the definition. What cannot be read is said.

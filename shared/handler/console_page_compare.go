@@ -14,6 +14,11 @@ import (
 func (v *view) compare(ctx context.Context) (page.View, error) {
 	name, other, query, kind, change, after := v.text("backup"), v.text("other"), strings.TrimSpace(v.text("q")), v.text("kind"), v.text("change"), v.text("after")
 	request := diffRequest{Workspace: v.workspace, Name: name, OtherWorkspace: v.workspace, Other: other, Query: query, Change: compare.What(change), After: after, Limit: pageRows}
+	if change != "" {
+		if _, err := compare.ParseWhat(change); err != nil {
+			v.fault("change: %v", err)
+		}
+	}
 	if kind != "" {
 		k, err := asset.ParseKind(kind)
 		if err != nil {

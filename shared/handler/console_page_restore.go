@@ -97,7 +97,7 @@ func requestOf(report *restore.Report) (string, error) {
 	}
 	request := *report.Request
 	request.ID, request.DryRun, request.PlanHash = "", false, ""
-	request.Path, request.Date, request.Source, request.Workspace = report.Backup, "", "", report.Workspace
+	request.Path, request.Date, request.Source = report.Backup, "", ""
 	text, err := json.Marshal(request)
 	if err != nil {
 		return "", fmt.Errorf("encode the request of restore %s: %w", report.ID, err)

@@ -111,7 +111,7 @@ func TestConsole_APlanIsAppliedAsItWasMade(t *testing.T) {
 	page := parsePage(t, b.browse("view=restore&id=plan-1").plain())
 	for _, form := range page.all("form") {
 		if request := attr(form, "data-apply"); request != "" {
-			if want := `{"path":"obs://backups/factory/2026-11-21/","workspace":"ws7","duplicateNamePolicy":"skip","select":{"names":["ods_*"]}}`; request != want {
+			if want := `{"path":"obs://backups/factory/2026-11-21/","duplicateNamePolicy":"skip","select":{"names":["ods_*"]}}`; request != want {
 				t.Errorf("the request is %s, want %s", request, want)
 			}
 			if attr(form, "data-hash") != "abc" {

@@ -3,6 +3,14 @@ package page
 // chinese are the texts of the page in Chinese, in the words of DataArts' own console. What the functions answer (the reason of a status, what differs) stays as they say it.
 func chinese() map[string]string {
 	return map[string]string{
+		"Each time the timer says so, all jobs, scripts, resources and environment variables are backed up into a dated folder here:": "每次定时器触发时，将所有作业、脚本、资源和环境变量备份到此处的日期文件夹：",
+		"There is no backup here yet.":                                                             "还没有备份。",
+		"Nothing proves what is in this folder, so its assets are not listed.":                     "没有清单证明此文件夹的内容，因此不列出资产。",
+		"The backup that it lies in is":                                                            "它所在的备份状态为",
+		"%d backups may hold more: they could not be looked into, or not wholly":                   "%d 个备份可能还有更多结果：无法查看或未能完全查看",
+		"The undo was asked for. It shows up here in a moment.":                                    "已请求撤销，稍后将显示在这里。",
+		"Nothing has begun within two minutes. The log of the function that was started says why.": "两分钟内没有开始。请查看所启动函数的日志。",
+		"Environment variables only where their kind is chosen.":                                   "仅在选择该类型时包含环境变量。",
 		"Started at": "开始时间",
 		"%d definitions could not be read: more assets may belong to this. The first: %s": "有 %d 个定义无法读取：可能还有其他相关资产。第一个：%s",
 		"The backup is %s, so assets may be missing here.":                                "此备份为 %s，因此这里可能缺少资产。",
@@ -82,7 +90,6 @@ func chinese() map[string]string {
 		"Duration":         "耗时",
 		"Edit backup.json": "编辑 backup.json",
 		"Every asset":      "全部资产",
-		"Every night at 00:00 all jobs, scripts, resources and environment variables are backed up into a dated folder here:": "每天 00:00 将所有作业、脚本、资源和环境变量备份到此处的日期文件夹：",
 		"Everything in the backup is being read…": "正在读取备份中的全部内容…",
 		"Export these as a zip":                   "将这些导出为 zip",
 		"Failed drill since:":                     "此后演练失败：",

@@ -1,5 +1,7 @@
 package page
 
+import "slices"
+
 // Link is a link to a view.
 type Link struct {
 	Text, Href string
@@ -122,8 +124,15 @@ type RestoreForm struct {
 	Path       string   // chosen already, or empty
 	Paths      []string // to choose from
 	Base       string   // obs:// path where browsing begins
-	Names      string
+	Names      string   // globs, with commas between them
+	Directory  string
+	Kinds      []string // that are ticked; none: all
 	Workspaces []Link
+}
+
+// Ticks tells whether a kind is ticked.
+func (f RestoreForm) Ticks(kind string) bool {
+	return len(f.Kinds) == 0 || slices.Contains(f.Kinds, kind)
 }
 
 // Form is what the restore dialog of the first view offers.
@@ -135,6 +144,11 @@ func (m Main) Form() RestoreForm {
 		}
 	}
 	return f
+}
+
+// Promised tells whether the daily backup is going to make one of these backups.
+func (m Main) Promised() bool {
+	return m.Schedule.Known && m.Schedule.Enabled && m.Schedule.Elsewhere == ""
 }
 
 // Base is where browsing begins: the location, in which {workspace} is filled in.

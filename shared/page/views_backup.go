@@ -8,6 +8,7 @@ type BackupView struct {
 	Backup       Backup
 	Facts        []Fact
 	CanVerify    bool
+	Proved       bool // there is a manifest that speaks for it
 	Missing      []string
 	Drift        []string
 	DocumentLink string
@@ -39,6 +40,7 @@ type AssetRow struct {
 type AssetView struct {
 	Head
 	BackupName, BackupLink, BackupPath string
+	Status                             string // of the backup
 	Kind, Name                         string
 	Facts                              []Fact
 	Tabs                               []Link

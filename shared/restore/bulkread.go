@@ -35,7 +35,7 @@ type manyReader struct {
 
 // many reads for a plan. The same plan against the same workspace takes the same random samples, so that it comes to the same hash.
 func (p *plan) many() *manyReader {
-	return &manyReader{target: p.target, concurrency: p.concurrency, seed: p.backup.ManifestSHA256 + "/" + p.request.Workspace,
+	return &manyReader{target: p.target, concurrency: p.concurrency, seed: p.backup.ManifestSHA256 + "/" + p.workspace(),
 		doubted: p.backup.Manifest.Singly}
 }
 

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -240,11 +241,19 @@ func describeRef(i Item) string {
 	return i.Ref().String()
 }
 
-// fingerprint is the plan's hash: it changes when the backup, the request's effect or what it meets in the workspace changes.
+// workspace is the id of the workspace that is restored into: the one that the request names, else the one that was backed up.
+func (p *plan) workspace() string {
+	return cmp.Or(p.request.Workspace, p.backup.Manifest.Workspace.ID)
+}
+
+// fingerprint is the plan's hash: it changes when the backup, the request's effect or what it meets in the workspace changes. It hangs on what the request
+// means and not on how that is spelled: a plan that was approved can be applied by a request that names what the first one left out. What a request selects
+// and replaces is in the steps.
 func (p *plan) fingerprint() string {
 	return hashOf(func(line func(...string)) {
-		line("plan 1", p.backup.ManifestSHA256, p.backup.Manifest.Workspace.ID, p.request.Workspace, string(p.request.DuplicateNamePolicy),
-			p.request.schedules(), p.request.TargetStatus, strings.Join(p.request.Approvers, "\n"))
+		line("plan 2", p.backup.ManifestSHA256, p.backup.Manifest.Workspace.ID, p.workspace(), string(p.request.DuplicateNamePolicy),
+			p.request.schedules(), p.request.TargetStatus)
+		line(slices.Compact(slices.Sorted(slices.Values(p.request.Approvers)))...)
 		for _, s := range p.steps {
 			line(string(s.item.Kind), s.item.Directory, s.item.Name, string(s.item.Action), s.desired, s.live, fmt.Sprint(s.item.WasRunning))
 		}

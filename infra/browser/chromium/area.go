@@ -395,6 +395,9 @@ func (a Area) Text() string {
 }
 
 func (a Area) text() (string, error) {
+	if err := a.tab.arrived(); err != nil {
+		return "", err
+	}
 	if a.node == 0 {
 		return eval[string](a.tab, "document.body.innerText")
 	}

@@ -46,6 +46,8 @@ func Start(ctx context.Context, path string) (*Browser, error) {
 		chromedp.Flag("lang", "en-US"),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("no-proxy-server", true), // everything is on this machine
+		chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("disable-features", "Translate,BackForwardCache,OnDeviceModelService"),
 	)
 	if os.Geteuid() == 0 { // Chromium refuses its sandbox to root, and the only pages shown are our own.
 		options = append(options, chromedp.NoSandbox)

@@ -48,7 +48,7 @@ func (m *module) variable(name string, expression hcl.Expression, input any, giv
 	if problem.HasErrors() {
 		return cty.NilVal, problem
 	}
-	value := cty.NullVal(kind)
+	var value cty.Value
 	switch fallback := m.byName(name).Body.Attributes["default"]; {
 	case given:
 		text, err := json.Marshal(input)

@@ -74,19 +74,27 @@ function take(next) {
 async function refresh() { return take(await read(location.href)); }
 
 // While something is under way the page asks again, less often the longer nothing happens, and not while nobody looks.
-let pause = 2000, timer = 0, expected = 0;
+let pause = 2000, timer = 0, expected = 0, awaited = false;
 function watch() {
   clearTimeout(timer);
-  if (!one('#main').hasAttribute('data-live') && Date.now() > expected) return;
+  if (!one('#main').hasAttribute('data-live') && Date.now() > expected) {
+    if (awaited) notice(say('nothing'), true);
+    awaited = false;
+    return;
+  }
   timer = setTimeout(async () => {
     if (!document.hidden) {
-      try { pause = await refresh() ? 2000 : Math.min(pause * 1.3, 15000); } catch { pause = 15000; }
+      try {
+        const changed = await refresh();
+        pause = changed ? 2000 : Math.min(pause * 1.3, 15000);
+        if (changed && awaited) { awaited = false; notice(''); }
+      } catch { pause = 15000; }
     }
     watch();
   }, pause);
 }
 // expect keeps the page asking for a while, because something that was asked for is about to show.
-function expect(ms) { expected = Date.now() + ms; pause = 1000; watch(); }
+function expect(ms) { expected = Date.now() + ms; awaited = true; pause = 1000; watch(); }
 document.addEventListener('visibilitychange', () => { if (!document.hidden) { pause = 2000; watch(); } });
 
 function notice(text, bad = false) {
@@ -102,6 +110,11 @@ function show(dialog, opener) {
   openers.set(dialog, opener);
   const alert = one('.alert', dialog);
   if (alert) alert.hidden = true;
+  const partial = one('[name=allowPartial]', dialog);
+  if (partial) {
+    partial.checked = 'partial' in (opener?.dataset ?? {});
+    if (partial.checked) partial.closest('details').open = true;
+  }
   if (opener?.dataset.path) { const field = one('[name=path]', dialog); if (field) field.value = opener.dataset.path; }
   dialog.showModal();
   for (const box of all('[data-browse]', dialog)) if (!box.childElementCount) browse(box, box.dataset.from);
@@ -183,7 +196,8 @@ function pick(box, path) {
 
 // Restoring.
 
-const list = text => text.split(',').map(part => part.trim()).filter(Boolean);
+// list takes a text apart at its commas; \, is a comma within a part.
+const list = text => (text.match(/(?:\\.|[^,])+/gsu) ?? []).map(part => part.trim().replaceAll('\\,', ',')).filter(Boolean);
 const newID = prefix => `${prefix}-${new Date().toISOString().replace(/\D/g, '').slice(0, 14)}-${[...crypto.getRandomValues(new Uint8Array(3))].map(b => b.toString(16).padStart(2, '0')).join('')}`;
 
 // request is what the restore dialog asks for.
@@ -272,7 +286,7 @@ const submits = {
     await busy(form, null, async () => {
       await call('POST', address(`restores/${form.dataset.undo}/undo`));
       form.closest('dialog').close();
-      notice(say('wait'));
+      notice(say('undoing'));
       expect(120000);
     });
   },
@@ -338,8 +352,8 @@ async function edit(form, check) {
     pre.append(span);
   }
   box.append(Object.assign(document.createElement('p'), {textContent: say('legal')}), pre);
-  form.dataset.checked = text;
-  setTimeout(() => { save.disabled = false; }); // after busy has put back what it found
+  // After busy has put back what it found; and not if something else was typed meanwhile.
+  setTimeout(() => { save.disabled = form.elements.text.value !== text; });
 }
 
 document.addEventListener('input', event => {
@@ -365,7 +379,11 @@ function filter(form, delay) {
       if (mine !== asked) return; // something newer was typed meanwhile
       history.replaceState(null, '', url);
       take(next);
-      for (const link of all('a[download]', form)) link.href = one(`form[data-auto] a[download]`, next)?.getAttribute('href') ?? link.href;
+      for (const link of all('a[download]', form)) {
+        const target = one(`form[data-auto] a[download]`, next)?.getAttribute('href');
+        link.hidden = !target;
+        if (target) link.href = base + target;
+      }
     } catch (error) {
       notice(error.message, true);
     }
@@ -398,6 +416,9 @@ for (const [i, tab] of tabs.entries()) {
     target.focus();
   });
 }
+
+// Files lie beside the page, also where its address does not end in a slash.
+for (const link of all('a[download]')) link.href = base + link.getAttribute('href');
 
 watch();
 })();
