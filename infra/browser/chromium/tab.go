@@ -260,6 +260,8 @@ func (tab *Tab) Go(address string) {
 	tab.mu.Lock()
 	tab.host = u.Host
 	tab.mu.Unlock()
+	tab.limit = 3 * patience // a page may have much to read
+	defer func() { tab.limit = patience }()
 	if err := do(tab, chromedp.Navigate(address)); err != nil {
 		tab.t.Fatalf("open %s: %v", address, err)
 	}
