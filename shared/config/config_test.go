@@ -397,3 +397,21 @@ func TestLoad_ErrorsNeverHoldASecret(t *testing.T) {
 		}
 	}
 }
+
+func TestConfig_DataArtsReadsTheStoreOnlyWhereItIsOBS(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		store, dataarts string
+		want            bool
+	}{
+		{"https://obs.eu-de.otc.t-systems.com", "https://dayu-dlf.eu-de.otc.t-systems.com", true},
+		{"https://s3.eu-central-1.amazonaws.com", "https://dayu-dlf.eu-de.otc.t-systems.com", false},
+		{"http://127.0.0.1:9000", "https://dayu.cn-north-4.myhuaweicloud.com", false},
+		{"http://127.0.0.1:9000", "http://127.0.0.1:9001", true}, // a local cloud
+	} {
+		loaded := mustLoad(t, config.Restore, minimal().with(env{"OBS_ENDPOINT": c.store, "DATAARTS_ENDPOINT": c.dataarts}))
+		if got := loaded.DataArtsReadsStore(); got != c.want {
+			t.Errorf("store %s, DataArts %s: %v, want %v", c.store, c.dataarts, got, c.want)
+		}
+	}
+}

@@ -88,3 +88,9 @@ func speaksOBS(endpoint string) bool {
 		return strings.HasSuffix(host, "."+domain)
 	})
 }
+
+// DataArtsReadsStore tells whether DataArts finds in the store what lies there under an obs:// path. It does where the store is OBS. Where the store is another one,
+// DataArts would look into the bucket of that name on OBS, which may be a stranger's; only a local cloud, whose DataArts is none of Huawei's hosts, has both in one place.
+func (c *Config) DataArtsReadsStore() bool {
+	return speaksOBS(c.OBSEndpoint) || !speaksOBS(c.Endpoint)
+}

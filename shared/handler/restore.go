@@ -135,9 +135,13 @@ func answerOf(report *restore.Report) any {
 }
 
 func (r *restoring) restoreOptions() restore.Options {
-	return restore.Options{Locations: r.locations(), Now: r.options.Now, Lease: r.lease(r.inv),
+	opts := restore.Options{Locations: r.locations(), Now: r.options.Now, Lease: r.lease(r.inv),
 		Calls:     r.factory.Calls,
 		Workspace: func(id string) restore.Workspace { return r.factory.Workspace(id) }}
+	if !r.config.DataArtsReadsStore() {
+		opts.ImportThreshold = -1
+	}
+	return opts
 }
 
 // refused answers a request that cannot be understood with a FAILED report that names its faults.

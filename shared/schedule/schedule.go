@@ -25,10 +25,11 @@ type Timer struct {
 type Platform interface {
 	// Timers lists the timers of the backup function.
 	Timers(ctx context.Context) ([]Timer, error)
-	// Update makes a timer as given (Enabled and Input; the rest of t is as Timers told it) and returns it as the platform then has it, read back from
-	// there. A platform that cannot change a timer in place may put a new one in its stead, with another ID and name. The error says what state the
+	// Update changes a timer (Enabled and Input; t is as Timers told it) and returns it as the platform then has it, read back from there. change is called
+	// with the timer as it was read once more, and returns how it shall be: what somebody else has changed since Timers stays, unless change wants it
+	// otherwise. A platform that cannot change a timer in place may put a new one in its stead, with another ID and name. The error says what state the
 	// timer is in as far as it is known; after one, asking again repairs what was left half done.
-	Update(ctx context.Context, t Timer) (Timer, error)
+	Update(ctx context.Context, t Timer, change func(now Timer) Timer) (Timer, error)
 	// Run starts the backup function asynchronously with a command, which is JSON, and returns the id of the invocation.
 	Run(ctx context.Context, command []byte) (requestID string, err error)
 }

@@ -18,11 +18,16 @@ type platform struct {
 	timers  []schedule.Timer
 	updates []schedule.Timer
 	answer  func(schedule.Timer) (schedule.Timer, error) // nil: what is wanted is done
+	since   func(*schedule.Timer)                        // what somebody else changes before the timer is read once more; nil: nothing
 }
 
 func (p *platform) Timers(context.Context) ([]schedule.Timer, error) { return p.timers, nil }
 
-func (p *platform) Update(_ context.Context, t schedule.Timer) (schedule.Timer, error) {
+func (p *platform) Update(_ context.Context, t schedule.Timer, change func(schedule.Timer) schedule.Timer) (schedule.Timer, error) {
+	if p.since != nil {
+		p.since(&t)
+	}
+	t = change(t)
 	p.updates = append(p.updates, t)
 	if p.answer != nil {
 		return p.answer(t)
@@ -224,6 +229,33 @@ func TestSet(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, p.updates); diff != "" {
 				t.Errorf("sent (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSet_keeps_what_somebody_else_changes_meanwhile(t *testing.T) {
+	t.Parallel()
+	yes, nights := true, "nights"
+	stopped := func(t *schedule.Timer) { t.Enabled = false }
+	moved := func(t *schedule.Timer) { t.Input = `{"folder":"elsewhere","workspaces":["a"]}` }
+	for name, test := range map[string]struct {
+		since   func(*schedule.Timer)
+		change  schedule.Change
+		enabled bool
+		input   string
+	}{
+		"a_stop_by_another_folder":          {stopped, schedule.Change{Folder: &nights}, false, `{"folder":"nights"}`},
+		"not_a_stop_by_a_start":             {stopped, schedule.Change{Enabled: &yes, Folder: &nights}, true, `{"folder":"nights"}`},
+		"a_folder_by_a_start":               {moved, schedule.Change{Enabled: &yes}, true, `{"folder":"elsewhere","workspaces":["a"]}`},
+		"what_stands_beside_another_folder": {moved, schedule.Change{Folder: &nights}, false, `{"folder":"nights","workspaces":["a"]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &platform{timers: []schedule.Timer{nightly(func(timer *schedule.Timer) { timer.Enabled = name == "a_stop_by_another_folder" })}, since: test.since}
+			s, err := schedule.Set(t.Context(), p, test.change, time.Now())
+			if err != nil || s.Enabled != test.enabled || s.Input != test.input {
+				t.Errorf("%+v, %v", s, err)
 			}
 		})
 	}

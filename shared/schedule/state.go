@@ -66,21 +66,18 @@ func Set(ctx context.Context, p Platform, change Change, now time.Time) (Schedul
 	if err != nil {
 		return Schedule{}, err
 	}
-	wanted, note := t, ""
-	if change.Enabled != nil {
-		wanted.Enabled = *change.Enabled
-	}
-	if change.Folder != nil {
-		wanted.Input, note = withFolder(t.Input, *change.Folder)
-	}
-	if wanted == t && t.Unfinished == "" {
+	if wanted, _ := change.of(t); wanted == t && t.Unfinished == "" {
 		return t.state(now, ""), nil
 	}
-	got, err := p.Update(ctx, wanted)
+	note := ""
+	got, err := p.Update(ctx, t, func(now Timer) (wanted Timer) {
+		wanted, note = change.of(now) // and not of t: somebody may have changed the rest meanwhile
+		return wanted
+	})
 	if err != nil {
 		return Schedule{}, fmt.Errorf("change the timer %s: %w", t.Name, err)
 	}
-	if faults := differences(wanted, got); len(faults) > 0 {
+	if faults := change.missing(t, got); len(faults) > 0 {
 		return Schedule{}, fmt.Errorf("change the timer %s: the platform answered that it did, and did not: %s", t.Name, strings.Join(faults, "; "))
 	}
 	if got.ID != t.ID {
@@ -88,6 +85,18 @@ func Set(ctx context.Context, p Platform, change Change, now time.Time) (Schedul
 			"infrastructure as code that declares the old one has to be told", got.Name, got.ID, t.Name, t.ID))
 	}
 	return got.state(now, note), nil
+}
+
+// of is how a timer shall be; the note says what that does to it beside what was asked for.
+func (c Change) of(t Timer) (wanted Timer, note string) {
+	wanted = t
+	if c.Enabled != nil {
+		wanted.Enabled = *c.Enabled
+	}
+	if c.Folder != nil {
+		wanted.Input, note = withFolder(t.Input, *c.Folder)
+	}
+	return wanted, note
 }
 
 var errNone = errors.New("there is no timer")
@@ -178,17 +187,18 @@ func withFolder(input, folder string) (changed, note string) {
 	return string(text), note
 }
 
-// differences says what a platform did not take.
-func differences(wanted, got Timer) []string {
+// missing says what a platform did not take. What was not to change may be as somebody else has set it meanwhile, but for the expression.
+func (c Change) missing(before, got Timer) []string {
 	var faults []string
+	wanted, _ := c.of(got)
 	if got.Enabled != wanted.Enabled {
 		faults = append(faults, "the timer is still "+onOff(got.Enabled))
 	}
 	if !same(wanted.Input, got.Input) {
 		faults = append(faults, fmt.Sprintf("its events carry %q and not %q", shorten(got.Input), shorten(wanted.Input)))
 	}
-	if got.Expression != wanted.Expression || got.TimeZone != wanted.TimeZone {
-		faults = append(faults, fmt.Sprintf("its expression, which nobody wanted to change, was %s and is %s", strings.TrimSpace(wanted.Expression+" "+wanted.TimeZone),
+	if got.Expression != before.Expression || got.TimeZone != before.TimeZone {
+		faults = append(faults, fmt.Sprintf("its expression, which nobody wanted to change, was %s and is %s", strings.TrimSpace(before.Expression+" "+before.TimeZone),
 			strings.TrimSpace(got.Expression+" "+got.TimeZone)))
 	}
 	if got.Unfinished != "" {
