@@ -87,7 +87,7 @@ infra/browser/node_modules: infra/browser/package-lock.json
 	cd infra/browser && npm ci --no-audit --no-fund --ignore-scripts
 	@touch $@
 
-screenshots: ## take the pictures in docs/images again (needs Chromium)
+screenshots: ## take the pictures in docs/images again (needs Chromium and, for the Chinese letters, a font like fonts-wqy-microhei)
 	cd infra/browser && go run ./screenshots
 
 lint: ## check style, errors and the rules of the layers (builds golangci-lint at first)

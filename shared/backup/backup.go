@@ -171,6 +171,9 @@ func existing(ctx context.Context, folder *vault.Folder, workspace vault.Workspa
 	if errors.Is(err, vault.ErrIncomplete) {
 		return false, nil
 	}
+	if errors.Is(err, vault.ErrUnsupported) {
+		return false, fmt.Errorf("a backup of this date is there: %w", err)
+	}
 	if errors.Is(err, vault.ErrUnproved) || errors.Is(err, vault.ErrMalformed) {
 		return false, fmt.Errorf("a backup of this date is there, but cannot be trusted: %w", err)
 	}

@@ -48,7 +48,7 @@ func (b BackupFunction) Timers(ctx context.Context) ([]schedule.Timer, error) {
 }
 
 // Update implements schedule.Platform.
-func (b BackupFunction) Update(ctx context.Context, t schedule.Timer) (schedule.Timer, error) {
+func (b BackupFunction) Update(ctx context.Context, t schedule.Timer, change func(now schedule.Timer) schedule.Timer) (schedule.Timer, error) {
 	all, err := b.lines(ctx)
 	if err != nil {
 		return schedule.Timer{}, err
@@ -58,13 +58,16 @@ func (b BackupFunction) Update(ctx context.Context, t schedule.Timer) (schedule.
 		return schedule.Timer{}, &schedule.Conflict{Message: fmt.Sprintf("the timer %s (%s) is no longer there; somebody else has changed it meanwhile", t.Name, t.ID)}
 	}
 	l := all[at]
+	now := l.timer()
+	wanted := change(now)
+	keeps := wanted.Enabled == now.Enabled
 	switch {
-	case l.heir.input() != t.Input:
-		if l, err = b.withInput(ctx, l, t, all); err != nil {
+	case l.heir.input() != wanted.Input:
+		if l, err = b.withInput(ctx, l, wanted, keeps, all); err != nil {
 			return schedule.Timer{}, err
 		}
-	case l.heir.Active != t.Enabled:
-		if l.heir, err = b.switched(ctx, l.heir, t.Enabled); err != nil {
+	case l.heir.Active != wanted.Enabled:
+		if l.heir, err = b.switched(ctx, l.heir, wanted.Enabled); err != nil {
 			return schedule.Timer{}, err
 		}
 	}
@@ -91,8 +94,8 @@ func (b BackupFunction) switched(ctx context.Context, t timer, active bool) (tim
 }
 
 // withInput gives the newest timer of a line another text, and the status that t has. Where the service does not take it, the result has another timer
-// as the newest, and the former one among the older ones.
-func (b BackupFunction) withInput(ctx context.Context, l line, t schedule.Timer, all []line) (line, error) {
+// as the newest, and the former one among the older ones. keeps tells that the status is not to change: one that somebody else sets meanwhile stays.
+func (b BackupFunction) withInput(ctx context.Context, l line, t schedule.Timer, keeps bool, all []line) (line, error) {
 	old := l.heir
 	wanted := old.Trigger
 	wanted.Active = t.Enabled
@@ -109,11 +112,19 @@ func (b BackupFunction) withInput(ctx context.Context, l line, t schedule.Timer,
 		return l, nil
 	case sent != nil && !refused(sent):
 		return l, fmt.Errorf("the timer %s is %s and has still the text %q: %w", seen.name(), onOff(seen.Active), seen.input(), sent)
+	case seen.input() == t.Input && keeps && !seen.Active: // Somebody has stopped it since.
+		return l, nil
 	case seen.input() == t.Input: // The text alone was taken.
 		l.heir, err = b.switched(ctx, seen, t.Enabled)
 		return l, err
 	}
+	if keeps && !seen.Active && len(l.older) == 0 {
+		t.Enabled = false // So was this one.
+	}
 	heir, err := b.successor(ctx, l, t, all)
+	if err == nil && keeps && seen.Active && t.Enabled {
+		heir, err = b.stoppedLike(ctx, seen, heir)
+	}
 	if err != nil {
 		return l, fmt.Errorf("the service does not change the text of the timer %s, which is still %s with the text %q, and no other could take its place: %w",
 			seen.name(), onOff(seen.Active), seen.input(), err)
@@ -121,6 +132,18 @@ func (b BackupFunction) withInput(ctx context.Context, l line, t schedule.Timer,
 	l.older = append(l.older, l.heir)
 	l.heir = heir
 	return l, nil
+}
+
+// stoppedLike stops the timer that takes another one's place if somebody has stopped that one since.
+func (b BackupFunction) stoppedLike(ctx context.Context, old, heir timer) (timer, error) {
+	all, err := b.Client.ListTriggers(ctx, b.URN, TypeTimer)
+	if err != nil {
+		return heir, fmt.Errorf("whether the timer %s was stopped meanwhile is not known, and %s stands beside it: %w", old.name(), heir.name(), err)
+	}
+	if at := slices.IndexFunc(all, func(t Trigger) bool { return t.ID == old.ID }); at >= 0 && !all[at].Active {
+		return b.switched(ctx, heir, false)
+	}
+	return heir, nil
 }
 
 // refused tells whether an error is the service's answer that it does not take such a body, and not one about the caller, the trigger or the moment. The

@@ -1,6 +1,7 @@
 package functiongraph_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	local "github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
+	"github.com/dataarts-backup/dataarts-backup/shared/functiongraph"
 	"github.com/dataarts-backup/dataarts-backup/shared/schedule"
 )
 
@@ -317,5 +319,86 @@ func TestBackupFunction_Run(t *testing.T) {
 	}
 	if a, ok := b.function.Async(id); !ok || a.Status != local.AsyncSuccess {
 		t.Errorf("the invocation %s is %+v", id, a)
+	}
+}
+
+// overtaken is a platform whose timer somebody else changes right after it was listed.
+type overtaken struct {
+	schedule.Platform
+	by func()
+}
+
+func (o overtaken) Timers(ctx context.Context) ([]schedule.Timer, error) {
+	timers, err := o.Platform.Timers(ctx)
+	o.by()
+	return timers, err
+}
+
+func TestBackupFunction_that_was_stopped_meanwhile_stays_stopped(t *testing.T) {
+	t.Parallel()
+	nights := "nights"
+	for name, test := range map[string]struct {
+		switches local.TriggerSwitches
+		there    string
+	}{
+		"in_place":                           {local.TriggerSwitches{UpdateEventData: local.UpdateTakesEventData}, `nightly-backup off {"folder":"nights"}`},
+		"by_exchange":                        {local.TriggerSwitches{}, `nightly-backup-changed-1 off {"folder":"nights"}`},
+		"by_exchange_where_creating_ignores": {local.TriggerSwitches{CreateIgnoresStatus: true}, `nightly-backup-changed-1 off {"folder":"nights"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, test.switches, nightly(nil))
+			stop := func() {
+				if _, err := b.set(switched(false)); err != nil {
+					t.Error(err)
+				}
+			}
+			s, err := schedule.Set(t.Context(), overtaken{b.backup, stop}, schedule.Change{Folder: &nights}, time.Now())
+			if err != nil || s.Enabled || s.Folder != "nights" {
+				t.Errorf("%+v, %v", s, err)
+			}
+			b.wants(test.there)
+		})
+	}
+	for name, test := range map[string]struct {
+		switches local.TriggerSwitches
+		method   string // of the request after which it is stopped
+		there    string
+	}{
+		"also_while_its_text_is_changed":     {local.TriggerSwitches{UpdateEventData: local.UpdateTakesEventData}, http.MethodPut, `nightly-backup off {"folder":"nights"}`},
+		"also_while_its_text_is_refused":     {local.TriggerSwitches{}, http.MethodPut, `nightly-backup-changed-1 off {"folder":"nights"}`},
+		"also_while_another_takes_its_place": {local.TriggerSwitches{}, http.MethodPost, `nightly-backup-changed-1 off {"folder":"nights"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, test.switches, nightly(nil))
+			stopping := false
+			b.hook(nil, func(r *http.Request, _ string) bool {
+				if r.Method != test.method || stopping {
+					return false
+				}
+				stopping = true
+				old := b.function.Timers()[0]
+				b.mu.Unlock() // of the server, which answers one request at a time
+				defer b.mu.Lock()
+				triggers, err := b.backup.Client.ListTriggers(t.Context(), b.backup.URN, functiongraph.TypeTimer)
+				if err != nil || len(triggers) == 0 {
+					t.Error(err)
+				}
+				for _, trigger := range triggers {
+					if strings.Contains(string(trigger.Data), `"`+old.Name+`"`) {
+						if err := b.backup.Client.SetTriggerStatus(t.Context(), b.backup.URN, trigger, false); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+				return false
+			})
+			s, err := b.set(schedule.Change{Folder: &nights})
+			if err != nil || s.Enabled || s.Folder != "nights" {
+				t.Errorf("%+v, %v", s, err)
+			}
+			b.wants(test.there)
+		})
 	}
 }

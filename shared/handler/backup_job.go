@@ -196,6 +196,8 @@ func (j job) planInto(ctx context.Context, v *vault.Vault, name string, w vault.
 		return nil
 	case errors.Is(err, vault.ErrIncomplete):
 		message = "a run would write this folder"
+	case errors.Is(err, vault.ErrUnsupported):
+		return fmt.Errorf("a backup of this date is there: %w", err)
 	case errors.Is(err, vault.ErrUnproved), errors.Is(err, vault.ErrMalformed):
 		return fmt.Errorf("a backup of this date is there, but cannot be trusted: %w", err)
 	default:

@@ -150,7 +150,7 @@ func messageOf(found vault.Inspection) string {
 		return "neither backup.json nor manifest.json is there: the backup is running, or was interrupted"
 	case vault.StateUnverified:
 		return "there is no manifest to verify it against: written by the DataArts console, or its manifest was lost"
-	case vault.StateDamaged:
+	case vault.StateDamaged, vault.StateUnsupported:
 		return found.Fault.Error()
 	}
 	return ""

@@ -106,7 +106,7 @@ func previousOf(m *manifestFacts) string {
 	if m.Previous == nil {
 		return ""
 	}
-	return strings.TrimSuffix(m.Previous.Path, "/")
+	return strings.TrimSuffix(strings.TrimSuffix(m.Previous.Path, "manifest.json"), "/")
 }
 
 func (v *view) factsOf(m *manifestFacts) []page.Fact {

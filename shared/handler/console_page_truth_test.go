@@ -82,3 +82,15 @@ func TestConsole_RestoreThisSelectsThis(t *testing.T) {
 		}
 	}
 }
+
+func TestConsole_ABackupLeadsToTheOneBeforeIt(t *testing.T) {
+	t.Parallel()
+	b := newConsoleBench(t)
+	b.backup("factory", "2026-11-21", nil)
+	b.backup("factory", "2026-11-22", func(m *vault.Manifest) {
+		m.Previous = &vault.Previous{Path: "obs://backups/factory/2026-11-21/manifest.json", SHA256: strings.Repeat("0", 64)}
+	})
+	if page := b.browse("view=backup&backup=2026-11-22").plain().Body; !strings.Contains(html.UnescapeString(page), "?backup=2026-11-21&other=2026-11-22&view=compare") {
+		t.Error(page)
+	}
+}

@@ -56,7 +56,11 @@ func (d *verdict) damage(err error) {
 	}
 }
 
+// isDamage tells whether a fault is damage. That a newer version wrote a backup is none.
 func isDamage(fault error) bool {
+	if errors.Is(fault, vault.ErrUnsupported) {
+		return false
+	}
 	return errors.Is(fault, vault.ErrUnproved) || errors.Is(fault, vault.ErrMalformed) || errors.Is(fault, store.ErrDamaged)
 }
 

@@ -105,6 +105,8 @@ func look(ctx context.Context, f *vault.Folder) (day, error) {
 		d.state, d.reason = vault.StateIncomplete, "neither backup.json nor manifest.json is there: the backup is running, or was interrupted"
 	case errors.Is(err, vault.ErrForeign):
 		d.state, d.reason = vault.StateUnverified, "there is no manifest that says what is in it: written by the DataArts console, or its manifest was lost"
+	case errors.Is(err, vault.ErrUnsupported):
+		d.state = vault.StateUnsupported
 	case errors.Is(err, vault.ErrUnproved), errors.Is(err, vault.ErrMalformed), errors.Is(err, store.ErrDamaged):
 		d.state = vault.StateDamaged
 	default:

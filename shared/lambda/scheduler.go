@@ -172,7 +172,7 @@ func (c *Client) ended(text []byte) (time.Time, bool, error) {
 // Update sets state and input of a schedule, and nothing else: UpdateSchedule replaces a schedule as a whole and resets what it is not given, so everything
 // is sent back that GetSchedule told. Nothing is sent where nothing is to change. What somebody else changes in between, within about a second, is lost:
 // the service has no condition against that.
-func (c *Client) Update(ctx context.Context, t schedule.Timer) (schedule.Timer, error) {
+func (c *Client) Update(ctx context.Context, t schedule.Timer, change func(now schedule.Timer) schedule.Timer) (schedule.Timer, error) {
 	group, name, _ := strings.Cut(t.ID, "/")
 	id := identity{group, name}
 	operation := fmt.Sprintf("change the schedule %q", id)
@@ -189,13 +189,18 @@ func (c *Client) Update(ctx context.Context, t schedule.Timer) (schedule.Timer, 
 	if target := rawjson.StringAt(before, "Target", "Arn"); !c.function.is(target) {
 		return fault("it starts %q now, which is not the backup function", target)
 	}
-	if end, ended, err := c.ended(before); err != nil || ended && t.Enabled {
+	now, err := c.timer(id, before)
+	if err != nil {
+		return schedule.Timer{}, err
+	}
+	wanted := change(now)
+	if end, ended, err := c.ended(before); err != nil || ended && wanted.Enabled {
 		if err != nil {
 			return fault("%v", err)
 		}
 		return fault("it ended on %s: remove its end date first", end.Format(time.RFC3339))
 	}
-	want := edited(id, before, t)
+	want := edited(id, before, wanted)
 	if bytes.Equal(want, settings(id, before)) {
 		return c.timer(id, before)
 	}

@@ -84,6 +84,11 @@ func TestClient_TimersAreTheSchedulesOfTheFunction(t *testing.T) {
 	}
 }
 
+// to changes a timer to be as given, whatever it is now.
+func to(t schedule.Timer) func(schedule.Timer) schedule.Timer {
+	return func(schedule.Timer) schedule.Timer { return t }
+}
+
 func rewritten(text, old, new string) string { return strings.Replace(text, old, new, 1) }
 
 func TestClient_TimerWithTheDefaultsOfTheService(t *testing.T) {
@@ -96,11 +101,11 @@ func TestClient_TimerWithTheDefaultsOfTheService(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	// What the schedule sends without an input stands for the scheduled time. That is no change, and a folder comes beside it.
-	if _, err := c.Update(t.Context(), want); err != nil || a.counted("PUT") != 0 {
+	if _, err := c.Update(t.Context(), want, to(want)); err != nil || a.counted("PUT") != 0 {
 		t.Errorf("%v after %d changes", err, a.counted("PUT"))
 	}
 	want.Enabled = false
-	got, err := c.Update(t.Context(), want)
+	got, err := c.Update(t.Context(), want, to(want))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +148,7 @@ func TestClient_UpdateChangesStateAndInputAndNothingElse(t *testing.T) {
 			before, _ := a.Schedule("team", "nightly")
 			timer := only(t, c)
 			test.change(&timer)
-			got, err := c.Update(t.Context(), timer)
+			got, err := c.Update(t.Context(), timer, to(timer))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -201,7 +206,7 @@ func TestClient_UpdateIsSentAgainAsTheSameChange(t *testing.T) {
 	c := a.client(t, "backup")
 	timer := only(t, c)
 	timer.Enabled = false
-	if got, err := c.Update(t.Context(), timer); err != nil || got.Enabled {
+	if got, err := c.Update(t.Context(), timer, to(timer)); err != nil || got.Enabled {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	var tokens []string
@@ -214,7 +219,7 @@ func TestClient_UpdateIsSentAgainAsTheSameChange(t *testing.T) {
 		t.Errorf("the tokens are %q", tokens)
 	}
 	timer.Enabled = true
-	if _, err := c.Update(t.Context(), timer); err != nil {
+	if _, err := c.Update(t.Context(), timer, to(timer)); err != nil {
 		t.Fatal(err)
 	}
 	if again := rawjson.StringAt(a.sent[slices.IndexFunc(a.calls, func(call string) bool { return strings.HasPrefix(call, "PUT") })+4], "ClientToken"); again == tokens[0] {
@@ -250,7 +255,7 @@ func TestClient_UpdateLooksUntilTheScheduleShowsTheChange(t *testing.T) {
 			c := a.client(t, "backup", func(o *lambda.Options) {
 				o.Sleep = func(_ context.Context, d time.Duration) error { pauses = append(pauses, d); return nil }
 			})
-			got, err := c.Update(t.Context(), schedule.Timer{ID: "default/nightly", Input: scheduledTime})
+			got, err := c.Update(t.Context(), schedule.Timer{ID: "default/nightly", Input: scheduledTime}, to(schedule.Timer{ID: "default/nightly", Input: scheduledTime}))
 			if test.want == "" && (err != nil || got.Enabled || len(pauses) != test.stale) || test.want != "" && (err == nil || err.Error() != test.want) {
 				t.Errorf("%+v, %v after pauses of %v, want %q", got, err, pauses, test.want)
 			}
@@ -272,7 +277,7 @@ func TestClient_UpdateTellsWhatTheServiceHasLost(t *testing.T) {
 		}
 		return send()
 	}
-	_, err := a.client(t, "backup").Update(t.Context(), schedule.Timer{ID: "team/nightly", Input: scheduledTime})
+	_, err := a.client(t, "backup").Update(t.Context(), schedule.Timer{ID: "team/nightly", Input: scheduledTime}, to(schedule.Timer{ID: "team/nightly", Input: scheduledTime}))
 	if err == nil || !strings.HasSuffix(err.Error(), "other values than those sent: Target.RetryPolicy.MaximumRetryAttempts") {
 		t.Errorf("%v", err)
 	}
@@ -294,7 +299,7 @@ func TestClient_UpdateRefuses(t *testing.T) {
 			a := newAWS(t, local.Options{})
 			a.create(t, "nightly", nightly(arn))
 			a.create(t, "restore", nightly("arn:aws:lambda:eu-central-1:000000000000:function:restore"))
-			if _, err := a.client(t, "backup").Update(t.Context(), schedule.Timer{ID: test.id, Input: test.input}); err == nil || !strings.Contains(err.Error(), test.want) {
+			if _, err := a.client(t, "backup").Update(t.Context(), schedule.Timer{ID: test.id, Input: test.input}, to(schedule.Timer{ID: test.id, Input: test.input})); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want %s", err, test.want)
 			}
 			for _, name := range []string{"nightly", "restore"} {
@@ -316,11 +321,11 @@ func TestClient_AScheduleThatHasEndedIsNotEnabled(t *testing.T) {
 		t.Error("it is told to be enabled")
 	}
 	timer.Enabled = true
-	if _, err := c.Update(t.Context(), timer); err == nil || !strings.Contains(err.Error(), "it ended on 2023-11-14T22:13:20Z: remove its end date first") {
+	if _, err := c.Update(t.Context(), timer, to(timer)); err == nil || !strings.Contains(err.Error(), "it ended on 2023-11-14T22:13:20Z: remove its end date first") {
 		t.Errorf("%v", err)
 	}
 	timer.Enabled = false
-	if _, err := c.Update(t.Context(), timer); err != nil {
+	if _, err := c.Update(t.Context(), timer, to(timer)); err != nil {
 		t.Errorf("it cannot be switched off either: %v", err)
 	}
 	text, _ := a.Schedule("default", "nightly")
@@ -392,5 +397,37 @@ func TestClient_ThrottledCallsAreTriedAgain(t *testing.T) {
 		if _, err := a.client(t, "backup").Run(t.Context(), []byte(`{"do":"see"}`)); err != nil {
 			t.Errorf("status %d: %v", status, err)
 		}
+	}
+}
+
+// overtaken is a platform whose timer somebody else changes right after it was listed.
+type overtaken struct {
+	schedule.Platform
+	by func()
+}
+
+func (o overtaken) Timers(ctx context.Context) ([]schedule.Timer, error) {
+	timers, err := o.Platform.Timers(ctx)
+	o.by()
+	return timers, err
+}
+
+func TestClient_AScheduleThatWasStoppedMeanwhileStaysStopped(t *testing.T) {
+	t.Parallel()
+	a := newAWS(t, local.Options{})
+	a.create(t, "nightly", nightly(arn))
+	c, no, nights := a.client(t, "backup"), false, "nights"
+	stop := func() {
+		if _, err := schedule.Set(t.Context(), c, schedule.Change{Enabled: &no}, time.Now()); err != nil {
+			t.Error(err)
+		}
+	}
+	s, err := schedule.Set(t.Context(), overtaken{c, stop}, schedule.Change{Folder: &nights}, time.Now())
+	if err != nil || s.Enabled || s.Folder != nights {
+		t.Errorf("%+v, %v", s, err)
+	}
+	text, _ := a.Schedule("default", "nightly")
+	if rawjson.StringAt(text, "State") != "DISABLED" {
+		t.Errorf("it is %s", text)
 	}
 }

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
 
 // FormatVersion is the version of manifest.json and backup.json that this package writes, and the newest that it reads.
@@ -206,17 +208,40 @@ const lineSize = 448
 
 func parseManifest(data []byte) (*Manifest, error) {
 	var m Manifest
-	if err := json.Unmarshal(data, &m); err != nil {
+	err := json.Unmarshal(data, &m)
+	if version, newer := newerFormat(data); newer { // its fields may be of other types, too
+		return nil, unsupportedError(version)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if m.FormatVersion < 1 || m.FormatVersion > FormatVersion {
-		return nil, fmt.Errorf("formatVersion is %d, this version of DataArts Backup reads 1 to %d: use the version that wrote it, or a newer one", m.FormatVersion, FormatVersion)
+	if m.FormatVersion < 1 {
+		return nil, fmt.Errorf("formatVersion is %d, want 1 to %d", m.FormatVersion, FormatVersion)
 	}
 	if err := m.checkKeys(); err != nil {
 		return nil, err
 	}
 	return &m, nil
 }
+
+// newerFormat tells whether a manifest.json or backup.json says that it is of a format that this version does not know yet.
+func newerFormat(text []byte) (version int, newer bool) {
+	value, ok := rawjson.Path(text, "formatVersion")
+	if !ok || rawjson.Check(text) != nil {
+		return 0, false
+	}
+	version, err := strconv.Atoi(string(value))
+	return version, err == nil && version > FormatVersion
+}
+
+// unsupportedError is [ErrUnsupported] for a format of this version. It is [ErrMalformed] as well: what cannot be understood proves nothing, whatever the reason.
+type unsupportedError int
+
+func (e unsupportedError) Error() string {
+	return fmt.Sprintf("formatVersion is %d, this version of DataArts Backup reads 1 to %d: use the version that wrote it, or a newer one", int(e), FormatVersion)
+}
+
+func (e unsupportedError) Is(target error) bool { return target == ErrUnsupported || target == ErrMalformed }
 
 // encodeJSON is JSON for people: no HTML escapes, indented where indent is given, no line end.
 func encodeJSON(v any, indent string) ([]byte, error) {

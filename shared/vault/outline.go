@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -64,18 +65,19 @@ func (o Outline) Version() string {
 func (f *Folder) Glance(ctx context.Context, o Outline) (Inspection, error) {
 	switch {
 	case o.Document.Key != "":
-		sha256, err := f.leading(ctx, documentName, "manifestSha256")
+		sha256, newer, err := f.leading(ctx, documentName, "manifestSha256")
 		switch {
 		case err != nil:
 			return Inspection{}, err
-		case sha256 != "" && o.Manifest.Key != "":
+		case sha256 != "" && o.Manifest.Key != "" && !newer:
 			return Inspection{State: StateComplete, ManifestSHA256: sha256}, nil
 		}
 	case o.Manifest.Key != "":
-		status, err := f.leading(ctx, manifestName, "status")
+		status, newer, err := f.leading(ctx, manifestName, "status")
 		switch {
 		case err != nil:
 			return Inspection{}, err
+		case newer:
 		case Status(status) == Partial:
 			return Inspection{State: StatePartial}, nil
 		case Status(status) == Complete:
@@ -89,20 +91,24 @@ func (f *Folder) Glance(ctx context.Context, o Outline) (Inspection, error) {
 	return found, err
 }
 
-// leading is a text that stands among the first fields of an object; empty where it does not.
-func (f *Folder) leading(ctx context.Context, name, field string) (text string, err error) {
+// leading is a text that stands among the first fields of an object; empty where it does not. newer tells that the object is of a format that is not known yet.
+func (f *Folder) leading(ctx context.Context, name, field string) (text string, newer bool, err error) {
 	head, _, err := store.ReadStart(ctx, f.store, f.prefix+name, headSize)
 	if err != nil {
-		return "", fmt.Errorf("read %s%s: %w", f.Path(), name, err)
+		return "", false, fmt.Errorf("read %s%s: %w", f.Path(), name, err)
 	}
 	rawjson.Leading(head, func(member string, value json.RawMessage) bool {
-		if member != field {
-			return true
+		switch member {
+		case "formatVersion":
+			version, err := strconv.Atoi(string(value))
+			newer = err == nil && version > FormatVersion
+		case field:
+			if json.Unmarshal(value, &text) != nil {
+				text = ""
+			}
+			return false
 		}
-		if json.Unmarshal(value, &text) != nil {
-			text = ""
-		}
-		return false
+		return true
 	})
-	return text, nil
+	return text, newer, nil
 }

@@ -61,6 +61,11 @@ func TestFolder_Glance(t *testing.T) {
 	glance(vault.StateIncomplete)
 	s.put(at+"manifest.json", "{")
 	glance(vault.StateDamaged)
+	newer := strings.Replace(manifest, `"formatVersion": 1`, `"formatVersion": 2`, 1)
+	s.put(at+"manifest.json", newer)
+	glance(vault.StateUnsupported)
+	s.put(at+"backup.json", strings.NewReplacer(`"formatVersion": 1`, `"formatVersion": 2`, hash, vault.Hash([]byte(newer))).Replace(document))
+	glance(vault.StateUnsupported)
 }
 
 func TestFolder_GlanceReadsNoManifest(t *testing.T) {

@@ -26,6 +26,9 @@ var (
 	ErrIncomplete = errors.New("there is no complete backup")
 	// ErrMalformed: backup.json or manifest.json cannot be understood.
 	ErrMalformed = errors.New("malformed")
+	// ErrUnsupported: the folder is of a format that this version does not know, because a newer one wrote it. Such an error is [ErrMalformed] as well, and
+	// has to be asked for before it.
+	ErrUnsupported = errors.New("written by a newer version")
 	// ErrForeign: the folder has a backup.json that names no manifest, and no manifest.json. The DataArts console writes such folders.
 	ErrForeign = errors.New("the folder was not written by DataArts Backup")
 	// ErrUnproved: what is in the folder is not what its manifest says.
@@ -52,21 +55,25 @@ type Backup struct {
 // Folder is where the backup lies.
 func (b *Backup) Folder() *Folder { return b.folder }
 
-// Manifest reads manifest.json of a folder that need not be complete, and its hash. Errors: store.ErrNotExist.
+// Manifest reads manifest.json of a folder that need not be complete, and its hash. Errors: store.ErrNotExist, [ErrMalformed], and [ErrUnsupported], with
+// which there is a hash as well.
 func (f *Folder) Manifest(ctx context.Context) (*Manifest, string, error) {
 	text, _, err := store.ReadAll(ctx, f.store, f.prefix+manifestName, maxDocument)
 	if err != nil {
 		return nil, "", fmt.Errorf("read %s%s: %w", f.Path(), manifestName, err)
 	}
 	m, err := parseManifest(text)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrUnsupported):
+		return nil, Hash(text), fmt.Errorf("%smanifest.json was written by a newer version: %w", f.Path(), err)
+	case err != nil:
 		return nil, "", fmt.Errorf("%smanifest.json is %w: %w", f.Path(), ErrMalformed, err)
 	}
 	return m, Hash(text), nil
 }
 
 // Open reads the commit and the manifest of a complete backup and holds them against each other. backup.json may have been edited; whether
-// the edits are legal is not decided here. Errors: [ErrIncomplete], [ErrForeign], [ErrUnproved], [ErrMalformed] with the line in backup.json.
+// the edits are legal is not decided here. Errors: [ErrIncomplete], [ErrForeign], [ErrUnproved], [ErrUnsupported], [ErrMalformed] with the line in backup.json.
 func (f *Folder) Open(ctx context.Context) (*Backup, error) {
 	document, info, err := store.ReadAll(ctx, f.store, f.prefix+documentName, maxDocument)
 	if errors.Is(err, store.ErrNotExist) {
@@ -79,6 +86,10 @@ func (f *Folder) Open(ctx context.Context) (*Backup, error) {
 		return nil, fmt.Errorf("%sbackup.json is %w: %w", f.Path(), ErrMalformed, atLine(document, err))
 	}
 	want := rawjson.StringAt(document, "manifestSha256")
+	version, newer := newerFormat(document)
+	if want == "" && newer { // however that one names its manifest
+		return nil, fmt.Errorf("%sbackup.json was written by a newer version: %w", f.Path(), unsupportedError(version))
+	}
 	if want == "" {
 		foreign, err := f.isForeign(ctx, document)
 		if err != nil {
@@ -93,7 +104,7 @@ func (f *Folder) Open(ctx context.Context) (*Backup, error) {
 	if errors.Is(err, store.ErrNotExist) {
 		return nil, fmt.Errorf("%s has no manifest.json: %w", f.Path(), ErrUnproved)
 	}
-	if err != nil {
+	if err != nil && (!errors.Is(err, ErrUnsupported) || newer || got == want) {
 		return nil, err
 	}
 	if got != want {

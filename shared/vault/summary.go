@@ -22,6 +22,8 @@ const (
 	StateIncomplete State = "INCOMPLETE"
 	// StateDamaged: manifest.json or backup.json is there and cannot be understood, or the two do not fit each other.
 	StateDamaged State = "DAMAGED"
+	// StateUnsupported: a newer version wrote it, in a format that this one does not know. Nothing is said about whether it is whole; that version can tell.
+	StateUnsupported State = "UNSUPPORTED"
 	// StateUnverified: there is a backup.json that names no manifest, and there is none. The DataArts console writes such folders.
 	StateUnverified State = "UNVERIFIED"
 )
@@ -29,10 +31,10 @@ const (
 // Inspection is what a look at a folder's backup.json and manifest.json found.
 type Inspection struct {
 	State State
-	// Manifest is nil where there is none or where it proves nothing: INCOMPLETE without one, DAMAGED, UNVERIFIED.
+	// Manifest is nil where there is none or where it proves nothing: INCOMPLETE without one, DAMAGED, UNSUPPORTED, UNVERIFIED.
 	Manifest       *Manifest
 	ManifestSHA256 string // of manifest.json as stored; empty without Manifest
-	// Fault says what is wrong with a DAMAGED folder; nil otherwise.
+	// Fault says what is wrong with a DAMAGED folder, and in which format an UNSUPPORTED one is; nil otherwise.
 	Fault error
 }
 
@@ -70,6 +72,8 @@ func (f *Folder) inspectFault(fault error) (Inspection, error) {
 	switch {
 	case errors.Is(fault, ErrForeign):
 		return Inspection{State: StateUnverified}, nil
+	case errors.Is(fault, ErrUnsupported):
+		return Inspection{State: StateUnsupported, Fault: fault}, nil
 	case errors.Is(fault, ErrUnproved), errors.Is(fault, ErrMalformed), errors.Is(fault, store.ErrDamaged):
 		return Inspection{State: StateDamaged, Fault: fault}, nil
 	}

@@ -20,17 +20,31 @@ func TestInspect_SaysHowAFolderStands(t *testing.T) {
 		fault    string
 		manifest bool
 	}{
-		"committed":                             {vault.Complete, nil, vault.StateComplete, "", true},
-		"committed_and_edited":                  {vault.Complete, func(s *shelf) { s.replace(folder+"backup.json", `"hive"`, `"spark"`) }, vault.StateComplete, "", true},
-		"partial":                               {vault.Partial, nil, vault.StatePartial, "", true},
-		"empty":                                 {"", nil, vault.StateIncomplete, "", false},
-		"interrupted":                           {"", func(s *shelf) { s.put(folder+"4_jobs/a.job", "{}") }, vault.StateIncomplete, "", false},
-		"interrupted_in_the_commit":             {vault.Complete, func(s *shelf) { s.drop(folder + "backup.json") }, vault.StateIncomplete, "", true},
-		"a_manifest_altered_after_the_commit":   {vault.Complete, func(s *shelf) { s.replace(folder+"manifest.json", "sales", "other") }, vault.StateDamaged, "backup.json was committed with", false},
-		"a_manifest_cut_short":                  {vault.Complete, func(s *shelf) { s.put(folder+"manifest.json", `{"formatVersion":1,`) }, vault.StateDamaged, "malformed", false},
-		"a_manifest_cut_short_without_commit":   {"", func(s *shelf) { s.put(folder+"manifest.json", `{`) }, vault.StateDamaged, "malformed", false},
-		"a_manifest_of_no_known_status":         {"", func(s *shelf) { s.put(folder+"manifest.json", `{"formatVersion":1,"status":"DONE"}`) }, vault.StateDamaged, `status "DONE"`, false},
-		"a_manifest_of_a_newer_version":         {"", func(s *shelf) { s.put(folder+"manifest.json", `{"formatVersion":99}`) }, vault.StateDamaged, "formatVersion is 99", false},
+		"committed":                                      {vault.Complete, nil, vault.StateComplete, "", true},
+		"committed_and_edited":                           {vault.Complete, func(s *shelf) { s.replace(folder+"backup.json", `"hive"`, `"spark"`) }, vault.StateComplete, "", true},
+		"partial":                                        {vault.Partial, nil, vault.StatePartial, "", true},
+		"empty":                                          {"", nil, vault.StateIncomplete, "", false},
+		"interrupted":                                    {"", func(s *shelf) { s.put(folder+"4_jobs/a.job", "{}") }, vault.StateIncomplete, "", false},
+		"interrupted_in_the_commit":                      {vault.Complete, func(s *shelf) { s.drop(folder + "backup.json") }, vault.StateIncomplete, "", true},
+		"a_manifest_altered_after_the_commit":            {vault.Complete, func(s *shelf) { s.replace(folder+"manifest.json", "sales", "other") }, vault.StateDamaged, "backup.json was committed with", false},
+		"a_manifest_cut_short":                           {vault.Complete, func(s *shelf) { s.put(folder+"manifest.json", `{"formatVersion":1,`) }, vault.StateDamaged, "malformed", false},
+		"a_manifest_cut_short_without_commit":            {"", func(s *shelf) { s.put(folder+"manifest.json", `{`) }, vault.StateDamaged, "malformed", false},
+		"a_manifest_of_no_known_status":                  {"", func(s *shelf) { s.put(folder+"manifest.json", `{"formatVersion":1,"status":"DONE"}`) }, vault.StateDamaged, `status "DONE"`, false},
+		"a_manifest_of_a_newer_version":                  {"", func(s *shelf) { s.put(folder+"manifest.json", `{"formatVersion":99}`) }, vault.StateUnsupported, "formatVersion is 99", false},
+		"a_manifest_of_a_newer_version_with_other_types": {"", func(s *shelf) { s.put(folder+"manifest.json", `{"formatVersion":99,"assets":"elsewhere"}`) }, vault.StateUnsupported, "formatVersion is 99", false},
+		"a_commit_of_a_newer_version": {vault.Complete, func(s *shelf) {
+			s.newer(folder)
+		}, vault.StateUnsupported, "formatVersion is 2", false},
+		"a_commit_of_a_newer_version_that_names_its_manifest_otherwise": {vault.Complete, func(s *shelf) {
+			s.put(folder+"backup.json", `{"formatVersion":2,"commit":"x"}`)
+		}, vault.StateUnsupported, "formatVersion is 2", false},
+		"a_format_that_an_edit_gave_it": {vault.Complete, func(s *shelf) {
+			s.replace(folder+"backup.json", `"formatVersion": 1`, `"formatVersion": 2`)
+		}, vault.StateComplete, "", true},
+		"a_format_that_damage_gave_it": {vault.Complete, func(s *shelf) {
+			s.replace(folder+"manifest.json", `"formatVersion": 1`, `"formatVersion": 9`)
+		}, vault.StateDamaged, "backup.json was committed with", false},
+		"a_format_that_never_was":               {"", func(s *shelf) { s.put(folder+"manifest.json", `{"formatVersion":0}`) }, vault.StateDamaged, "formatVersion is 0", false},
 		"a_commit_that_is_no_JSON":              {vault.Complete, func(s *shelf) { s.put(folder+"backup.json", "{\n,") }, vault.StateDamaged, "line 2", false},
 		"a_commit_whose_manifest_is_lost":       {vault.Complete, func(s *shelf) { s.drop(folder + "manifest.json") }, vault.StateDamaged, "has no manifest.json", false},
 		"a_commit_that_forgot_its_manifest":     {vault.Complete, func(s *shelf) { s.put(folder+"backup.json", `{}`) }, vault.StateDamaged, "names no manifest", false},
@@ -59,6 +73,14 @@ func TestInspect_SaysHowAFolderStands(t *testing.T) {
 			}
 		})
 	}
+}
+
+// newer makes a committed backup one of the next format.
+func (s *shelf) newer(folder string) {
+	hash := vault.Hash([]byte(s.object(folder + "manifest.json")))
+	s.replace(folder+"manifest.json", `"formatVersion": 1`, `"formatVersion": 2`)
+	s.replace(folder+"backup.json", `"formatVersion": 1`, `"formatVersion": 2`)
+	s.replace(folder+"backup.json", hash, vault.Hash([]byte(s.object(folder+"manifest.json"))))
 }
 
 func TestInspect_OfWhatTheStoreDoesNotGiveOutIsAnErrorAndNoState(t *testing.T) {

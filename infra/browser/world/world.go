@@ -340,7 +340,8 @@ func (w *World) Object(key string) []byte {
 func (w *World) Timed(name string, started time.Time, took time.Duration) {
 	w.t.Helper()
 	old := w.Object(Folder(name) + "manifest.json")
-	now := timed(old, started, took)
+	now := lastModified.ReplaceAll(timed(old, started, took), []byte(`"lastModified":"`+started.UTC().Format(time.RFC3339)+`"`))
+	now = requestID.ReplaceAll(now, []byte("request id 00000000000000000000000000000000"))
 	w.put(Folder(name)+"manifest.json", now)
 	if document, whole := w.Store.GetObject(local.Bucket, Folder(name)+"backup.json"); whole { // it names the manifest that it commits to
 		w.put(Folder(name)+"backup.json", bytes.ReplaceAll(document, []byte(hash(old)), []byte(hash(now))))
@@ -370,7 +371,13 @@ func (w *World) put(key string, data []byte) {
 	}
 }
 
-var startedAt, finishedAt = regexp.MustCompile(`"startedAt": ?"[^"]*"`), regexp.MustCompile(`"finishedAt": ?"[^"]*"`)
+// What depends on the moment, in manifests and reports.
+var (
+	startedAt    = regexp.MustCompile(`"startedAt": ?"[^"]*"`)
+	finishedAt   = regexp.MustCompile(`"finishedAt": ?"[^"]*"`)
+	lastModified = regexp.MustCompile(`"lastModified": ?"[^"]*"`) // of files in the bucket; that of assets is the cloud's clock
+	requestID    = regexp.MustCompile(`request id [0-9a-f]{32}`)
+)
 
 func timed(text []byte, started time.Time, took time.Duration) []byte {
 	text = startedAt.ReplaceAll(text, []byte(`"startedAt": "`+started.UTC().Format(time.RFC3339)+`"`))
