@@ -327,10 +327,16 @@ func TestTenThousandAssets_do_not_freeze_the_page(t *testing.T) {
 			}
 			first := tab.Bytes()
 			began = time.Now()
-			tab.Fill("searchbox", "Name", "ads_orders_99_df")
+			search := func(name string) {
+				tab.Fill("searchbox", "Name", name)
+				if what == "the comparison" { // it reads the workspace anew each time, so that it waits to be asked
+					tab.Click("button", "Show")
+				}
+			}
+			search("ads_orders_99_df")
 			tab.Until("only what fits", rows+` === 1`)
 			filtered := time.Since(began)
-			tab.Fill("searchbox", "Name", "")
+			search("")
 			tab.Until("all again", fmt.Sprintf("%s === %d", rows, n))
 			long := tab.LongTasks()
 			t.Logf("%s: %d of ten thousand shown in %v, %.1f KB; filtered in %v; long tasks %v", what, n, shown.Round(time.Millisecond), float64(first)/1024, filtered.Round(time.Millisecond), long)
