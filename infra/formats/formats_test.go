@@ -356,8 +356,21 @@ func TestFormat2_IsRefusedWithWordsThatSayWhatToDo(t *testing.T) {
 	w.put(w.prefix()+"2026-11-22/backup.json", document)
 	const want = "formatVersion is 2, this version of DataArts Backup reads 1 to 1: use the version that wrote it, or a newer one"
 	w.DataArts.ResetCalls()
+	record := w.object(w.prefix() + "verifications/2026-11-22.json")
 	if got, err := w.backUp(`{"verify":"2026-11-22"}`, nil); err == nil || !strings.Contains(got.Backups[0].Message, want) {
 		t.Errorf("verify: %+v %v", got, err)
+	}
+	if now := w.object(w.prefix() + "verifications/2026-11-22.json"); !bytes.Equal(now, record) {
+		t.Errorf("there is a verdict on record: %s", now)
+	}
+	var listed struct {
+		Backups []struct{ Name, Status, Message string }
+	}
+	w.get("/backups", &listed)
+	for _, b := range listed.Backups {
+		if isNewer := b.Name == "2026-11-22"; isNewer != (b.Status == "UNSUPPORTED") || isNewer && !strings.Contains(b.Message, want) {
+			t.Errorf("in the list: %+v", b)
+		}
 	}
 	if got, err := w.restore(`{"id":"x","date":"2026-11-22","duplicateNamePolicy":"overwrite"}`, nil); got.Status != "FAILED" || !strings.Contains(got.Message, want) || w.Writes() > 0 {
 		t.Errorf("restore: %+v %v, %d writes", got, err, w.Writes())

@@ -241,7 +241,7 @@ func sameFields(t *testing.T, input, path string) {
 type one struct{ timer schedule.Timer }
 
 func (o one) Timers(context.Context) ([]schedule.Timer, error) { return []schedule.Timer{o.timer}, nil }
-func (o one) Update(context.Context, schedule.Timer) (schedule.Timer, error) {
+func (o one) Update(context.Context, schedule.Timer, func(schedule.Timer) schedule.Timer) (schedule.Timer, error) {
 	return schedule.Timer{}, nil
 }
 func (o one) Run(context.Context, []byte) (string, error) { return "", nil }

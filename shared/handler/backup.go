@@ -64,15 +64,18 @@ func Backup(options Options) runtime.Handler {
 			return nil, failure("BadRequest", err)
 		}
 		command.DryRun = command.DryRun || slices.Contains(inv.Flags, FlagDryRun)
+		j := job{session: s, inv: inv, command: command, due: due}
 		workspaces, err := s.workspaces(ctx, command.Workspaces)
 		if err != nil {
 			err = s.advised(err)
 			if !command.DryRun {
 				s.tellOfFailure(ctx, inv, "nothing is backed up", err)
 			}
+			if o := j.outcome(vault.Failed, err); o != "" {
+				o.log(ctx)
+			}
 			return nil, failure("BackupFailed", err)
 		}
-		j := job{session: s, inv: inv, command: command, due: due}
 		var handed []handover
 		if isTimer && inv.Platform == runtime.FunctionGraph && len(workspaces) > 1 && command.Verify == "" && !command.DryRun {
 			handed = j.handOver(ctx, workspaces)

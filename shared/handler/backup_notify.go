@@ -42,13 +42,20 @@ func (j job) tell(ctx context.Context, w vault.Workspace, res *backup.Result, er
 func (s *session) tellOfFailure(ctx context.Context, inv runtime.Invocation, what string, cause error) {
 	subject := "DataArts backup FAILED: " + what
 	message := fmt.Sprintf("Status: FAILED\n%s: %v\n\nRequest: %s\n", what, cause, inv.RequestID)
-	if err := s.publish(ctx, inv, subject, message); err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Str("operation", "notify").Msg("the notification could not be sent")
-	}
+	_ = s.publish(ctx, inv, subject, message) // it is in the log, and there is nobody else to tell
 }
 
-// publish sends a message to the topic, if there is one.
+// publish sends a message to the topic, if there is one. That it could not be sent is in the log.
 func (s *session) publish(ctx context.Context, inv runtime.Invocation, subject, message string) error {
+	err := s.send(ctx, inv, subject, message)
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Str("operation", "notify").Msg("the notification could not be sent")
+		notificationFailed.log(ctx)
+	}
+	return err
+}
+
+func (s *session) send(ctx context.Context, inv runtime.Invocation, subject, message string) error {
 	if s.config.NotifyTopicURN == "" {
 		return nil
 	}

@@ -108,6 +108,9 @@ func (t *turn) conclude(ctx context.Context) {
 		t.res.Message += "; " + warning
 	}
 	t.log(ctx, t.res, t.err, t.started)
+	if o := t.outcome(t.res.Status, t.err); o != "" {
+		o.log(ctx)
+	}
 }
 
 // share is the context of one of so many backups that wait for what is left of the time, and whether it is shorter than that. The last one gets all of it,

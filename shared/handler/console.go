@@ -36,7 +36,7 @@ func Console(options Options) runtime.Handler {
 		if err != nil {
 			return unusable(ctx, request, err)
 		}
-		c := &console{session: s, page: renderer, remembered: known, graphs: graphs, below: strings.Trim(request.Query.Get("folder"), "/")}
+		c := &console{session: s, page: renderer, remembered: known, graphs: graphs}
 		return serve(ctx, c.routes(ctx), request)
 	}
 }
@@ -47,7 +47,7 @@ type console struct {
 	page       *page.Page
 	remembered *remembered
 	graphs     *history.Cache
-	below      string // the folder below the location whose backups the request asks about; empty for the location itself
+	below      string // the folder below the location whose backups the request asks about, see readBelow; empty for the location itself
 }
 
 func (c *console) routes(ctx context.Context) []route {

@@ -24,15 +24,16 @@ func choice(p *parameters, name string) bool {
 	return false
 }
 
-// inTime bounds work to the time that an answer has: what ctx leaves, less some for the answer itself.
+// inTime bounds work to the time that an answer has: what ctx leaves, less some for the answer itself, and no more than a gateway waits, which says nothing
+// of that.
 func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
-	const normal, spare = 25 * time.Second, 2 * time.Second
+	const most, spare = 25 * time.Second, 2 * time.Second
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return context.WithTimeout(ctx, normal)
+		return context.WithTimeout(ctx, most)
 	}
 	left := time.Until(deadline)
-	return context.WithDeadline(ctx, deadline.Add(-min(spare, left/4)))
+	return context.WithTimeout(ctx, min(most, left-min(spare, left/4)))
 }
 
 // fits tells whether a body fits into an answer, in the form that it has in a gateway's event: a JSON string, or base64 where it is not UTF-8.

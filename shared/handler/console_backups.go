@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -69,15 +70,18 @@ func (c *console) backups(ctx context.Context, r event.Request) (reply, error) {
 	return jsonReply(http.StatusOK, list)
 }
 
-// listBackups looks at the newest folders of a location whose names sort before after, up to limit of them, and at no others.
+// listBackups looks at the newest folders of a location whose names sort before after, up to limit of them, and at no others. Where the time is over, the list
+// ends before the first that was not looked at, and goes on there; the error is a 504 where that is the first of all.
 func (c *console) listBackups(ctx context.Context, workspace, after string, limit int) (backupList, error) {
 	v, err := c.place(workspace)
 	if err != nil {
 		return backupList{}, err
 	}
-	folders, err := v.Folders(ctx)
+	work, cancel := inTime(ctx)
+	defer cancel()
+	folders, err := v.Folders(work)
 	if err != nil {
-		return backupList{}, err
+		return backupList{}, overtimeIn(work, v, err)
 	}
 	list := backupList{Workspace: workspace, Path: v.Path(), Total: len(folders)}
 	if after != "" {
@@ -91,21 +95,41 @@ func (c *console) listBackups(ctx context.Context, workspace, after string, limi
 	list.Backups = make([]backupSummary, len(folders))
 	var records verificationRecords
 	if len(folders) > 0 {
-		records = c.verificationRecords(ctx, v)
+		records = c.verificationRecords(work, v)
 	}
+	var drills sync.WaitGroup
+	drills.Go(func() { list.Drills = c.lastDrills(work, workspace) })
+	reached := make([]bool, len(folders))
+	outlined := outlinesOf(work, folders)
 	var group errgroup.Group
-	group.SetLimit(outlines)
-	for i, f := range folders {
+	group.SetLimit(inspections)
+	for i, f := range folders { // in this order, so that the time is spent on the newest
 		group.Go(func() error {
-			list.Backups[i] = c.summary(ctx, f, records)
-			return ctx.Err()
+			if o, err := outlined(i); work.Err() == nil {
+				list.Backups[i] = c.summary(work, f, o, err, records)
+				reached[i] = work.Err() == nil // else it is half a summary
+			}
+			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return backupList{}, fmt.Errorf("read the backups in %s: %w", v.Path(), err)
+	_ = group.Wait() // its functions return no errors
+	drills.Wait()
+	switch n := slices.Index(reached, false); {
+	case n == 0:
+		return backupList{}, overtimeIn(work, v, fmt.Errorf("read %s: %w", folders[0].Path(), context.Cause(work)))
+	case n > 0:
+		list.Backups, list.Next = list.Backups[:n], list.Backups[n-1].Name
 	}
-	list.Drills = c.lastDrills(ctx, workspace)
 	return list, nil
+}
+
+// overtimeIn is the error of work on a location that did not end in time as such.
+func overtimeIn(work context.Context, v *vault.Vault, err error) error {
+	if work.Err() == nil {
+		return err
+	}
+	return &httpError{status: http.StatusGatewayTimeout, code: codeTimeout,
+		message: fmt.Sprintf("the time was not enough to look at the backups in %s: %v; ask again", v.Path(), err)}
 }
 
 func summaryOf(f *vault.Folder, found vault.Inspection) backupSummary {

@@ -34,6 +34,9 @@ type calendarDay struct {
 	State    vault.State `json:"state"`    // of the best backup of that day; NONE without any
 	Backups  []string    `json:"backups"`  // names of that day's folders, whatever their state, oldest first
 	Verified bool        `json:"verified"` // a COMPLETE backup of that day was verified and found whole
+	// Inspected tells that somebody has looked into a backup of that state: its manifest was read since it is as it is now, or it was verified, or a
+	// glance shows all there is. Else a COMPLETE one is what its backup.json says, and a look may show that it is DAMAGED.
+	Inspected bool `json:"inspected"`
 }
 
 // calendar is the answer to GET /calendar.
@@ -53,7 +56,7 @@ func (c *console) showCalendar(ctx context.Context, r event.Request) (reply, err
 		return reply{}, err
 	}
 	if !ok {
-		return jsonReply(http.StatusOK, calendar{Path: c.config.Location.String(), Today: c.today().Format(dayLayout), Days: emptyDays(c.lastDay(until), days)})
+		return jsonReply(http.StatusOK, calendar{Path: c.config.Location.String(), Today: c.today().Format(dayLayout), Days: emptyDays(c.lastDay(until, nil), days)})
 	}
 	answer, err := c.calendar(ctx, workspace, until, days)
 	if err != nil {
@@ -84,12 +87,18 @@ func (c *console) today() time.Time {
 	return time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
 }
 
-// lastDay is the last day of a calendar: today, unless another one is asked for.
-func (c *console) lastDay(until time.Time) time.Time {
-	if until.IsZero() {
-		return c.today()
+// lastDay is the last day of a calendar: today, unless another one is asked for. Where the console does not know the zone that dates the backups, tonight's may
+// bear the date of tomorrow: then that is the last day.
+func (c *console) lastDay(until time.Time, folders []*vault.Folder) time.Time {
+	if !until.IsZero() {
+		return until
 	}
-	return until
+	today := c.today()
+	tomorrow := today.AddDate(0, 0, 1)
+	if c.config.TimeZone == nil && slices.ContainsFunc(folders, func(f *vault.Folder) bool { return dateName(f) == tomorrow.Format(dayLayout) }) {
+		return tomorrow
+	}
+	return today
 }
 
 func emptyDays(until time.Time, days int) []calendarDay {
@@ -100,35 +109,40 @@ func emptyDays(until time.Time, days int) []calendarDay {
 	return all
 }
 
-// calendar says of every day what backups it has. It reads no manifest: a commit counts as a COMPLETE backup unless an earlier look or a verification has shown
-// otherwise. until is the last day, today where it is zero.
+// calendar says of every day what backups it has. It reads no manifest, which may have 10 MB, and no other object tells what is in one: a commit counts as
+// a COMPLETE backup unless an earlier look or a verification has shown otherwise, and Inspected says whether there was any. until is the last day, today
+// where it is zero.
 func (c *console) calendar(ctx context.Context, workspace string, until time.Time, days int) (calendar, error) {
 	v, err := c.place(workspace)
 	if err != nil {
 		return calendar{}, err
 	}
-	answer := calendar{Workspace: workspace, Path: v.Path(), Today: c.today().Format(dayLayout), Days: emptyDays(c.lastDay(until), days)}
-	folders, err := v.Folders(ctx)
+	work, cancel := inTime(ctx)
+	defer cancel()
+	folders, err := v.Folders(work)
 	if err != nil {
-		return calendar{}, err
+		return calendar{}, overtimeIn(work, v, err)
 	}
+	answer := calendar{Workspace: workspace, Path: v.Path(), Today: c.today().Format(dayLayout), Days: emptyDays(c.lastDay(until, folders), days)}
 	first, last := answer.Days[0].Date, answer.Days[days-1].Date
 	folders = slices.DeleteFunc(folders, func(f *vault.Folder) bool { return dateName(f) < first || dateName(f) > last })
 	var records verificationRecords
 	if len(folders) > 0 {
-		records = c.verificationRecords(ctx, v)
+		records = c.verificationRecords(work, v)
 	}
-	states, verified := make([]vault.State, len(folders)), make([]bool, len(folders))
+	seen := make([]glance, len(folders))
 	var group errgroup.Group
 	group.SetLimit(outlines)
 	for i, f := range folders {
 		group.Go(func() error {
-			states[i], verified[i] = c.glance(ctx, f, records)
-			return ctx.Err()
+			if work.Err() == nil {
+				seen[i] = c.glance(work, f, records)
+			}
+			return work.Err()
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return calendar{}, fmt.Errorf("look at the backups in %s: %w", v.Path(), err)
+		return calendar{}, overtimeIn(work, v, fmt.Errorf("look at the backups in %s: %w", v.Path(), err))
 	}
 	for i, f := range folders {
 		at, found := slices.BinarySearchFunc(answer.Days, dateName(f), func(d calendarDay, date string) int { return strings.Compare(d.Date, date) })
@@ -137,9 +151,12 @@ func (c *console) calendar(ctx context.Context, workspace string, until time.Tim
 		}
 		day := &answer.Days[at]
 		day.Backups = append(day.Backups, f.Name)
-		day.Verified = day.Verified || verified[i]
-		if rank(states[i]) > rank(day.State) {
-			day.State = states[i]
+		day.Verified = day.Verified || seen[i].verified
+		if rank(seen[i].state) > rank(day.State) {
+			day.State, day.Inspected = seen[i].state, false
+		}
+		if seen[i].state == day.State {
+			day.Inspected = day.Inspected || seen[i].inspected
 		}
 	}
 	return answer, nil
@@ -150,37 +167,39 @@ func dateName(f *vault.Folder) string { return f.Name[:len(dayLayout)] }
 
 // rank orders the states of one day's backups: the best one speaks for the day.
 func rank(s vault.State) int {
-	return slices.Index([]vault.State{stateNone, stateUnreadable, vault.StateIncomplete, vault.StateDamaged, vault.StateUnverified, vault.StatePartial, vault.StateComplete}, s)
+	return slices.Index([]vault.State{stateNone, stateUnreadable, vault.StateIncomplete, vault.StateDamaged, vault.StateUnsupported, vault.StateUnverified, vault.StatePartial, vault.StateComplete}, s)
 }
 
-// glance is how a folder stands without its manifest being read, and whether its backup was verified and found whole.
-func (c *console) glance(ctx context.Context, f *vault.Folder, records verificationRecords) (state vault.State, verified bool) {
-	unreadable := func(err error) (vault.State, bool) {
+// glance is how a folder stands without its manifest being read.
+type glance struct {
+	state     vault.State
+	verified  bool // its backup is COMPLETE, was verified and found whole
+	inspected bool // see calendarDay
+}
+
+// glance looks at a folder.
+func (c *console) glance(ctx context.Context, f *vault.Folder, records verificationRecords) glance {
+	unreadable := func(err error) glance {
 		zerolog.Ctx(ctx).Error().Err(err).Str("path", f.Path()).Msg("the backup could not be looked at")
-		return stateUnreadable, false
+		return glance{state: stateUnreadable}
 	}
 	o, err := f.Outline(ctx)
 	if err != nil {
 		return unreadable(err)
 	}
-	found, err := c.glanced(ctx, f, o)
+	found, whole, err := c.glanced(ctx, f, o)
 	if err != nil {
 		return unreadable(err)
 	}
 	record := c.record(ctx, f, records)
-	if record != nil && !record.Of(found) && record.Status == vault.Damaged {
+	if record != nil && !record.Of(found) && record.Status == vault.Damaged && !whole {
 		// It was damaged so that no manifest could be named. Whether it still is only a whole look tells.
-		whole, err := c.inspected(ctx, f, o)
+		looked, err := c.inspected(ctx, f, o)
 		if err != nil {
 			return unreadable(err)
 		}
-		found = whole.found()
+		found, whole = looked.found(), true
 	}
-	if !record.Of(found) {
-		return found.State, false
-	}
-	if record.Status == vault.Damaged {
-		return vault.StateDamaged, false
-	}
-	return found.State, found.State == vault.StateComplete && record.Status == vault.Verified
+	state, verified := judged(found, record)
+	return glance{state: state, verified: state == vault.StateComplete && verified != nil && verified.Status == vault.Verified, inspected: whole || verified != nil}
 }

@@ -1,9 +1,11 @@
 package handler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -56,13 +58,44 @@ func rememberedKey(f *vault.Folder, o vault.Outline) string {
 	return f.Path() + "\n" + version
 }
 
-// summary is how a folder stands. One that cannot be read is said to be so, and does not hide the others.
-func (c *console) summary(ctx context.Context, f *vault.Folder, records verificationRecords) backupSummary {
+// outlinesOf asks for the outlines of folders, many at the same time, in their order. The result waits for that of one of them.
+func outlinesOf(ctx context.Context, folders []*vault.Folder) func(i int) (vault.Outline, error) {
+	type outlined struct {
+		outline vault.Outline
+		err     error
+		ready   chan struct{}
+	}
+	all := make([]outlined, len(folders))
+	for i := range all {
+		all[i].ready = make(chan struct{})
+	}
+	next := make(chan int)
+	for range min(outlines, len(folders)) {
+		go func() {
+			for i := range next {
+				all[i].outline, all[i].err = folders[i].Outline(ctx)
+				close(all[i].ready)
+			}
+		}()
+	}
+	go func() {
+		defer close(next)
+		for i := range folders {
+			next <- i
+		}
+	}()
+	return func(i int) (vault.Outline, error) {
+		<-all[i].ready
+		return all[i].outline, all[i].err
+	}
+}
+
+// summary is how a folder stands with that outline, or with an error in its place. One that cannot be read is said to be so, and does not hide the others.
+func (c *console) summary(ctx context.Context, f *vault.Folder, o vault.Outline, err error, records verificationRecords) backupSummary {
 	unreadable := func(err error) backupSummary {
 		zerolog.Ctx(ctx).Error().Err(err).Str("path", f.Path()).Msg("the backup could not be read")
 		return backupSummary{Name: f.Name, Path: f.Path(), Status: stateUnreadable, Counts: map[asset.Kind]int{}, Message: err.Error()}
 	}
-	o, err := f.Outline(ctx)
 	if err != nil {
 		return unreadable(err)
 	}
@@ -72,7 +105,7 @@ func (c *console) summary(ctx context.Context, f *vault.Folder, records verifica
 	}
 	s := found.summary
 	s.Counts = maps.Clone(s.Counts)
-	s.Verified = c.verified(ctx, f, found.found(), records)
+	s.judge(found.found(), c.record(ctx, f, records))
 	c.addProgress(ctx, f, o, &s)
 	return s
 }
@@ -106,25 +139,29 @@ func (c *console) inspected(ctx context.Context, f *vault.Folder, o vault.Outlin
 	return result, nil
 }
 
-// glanced is how a folder stands as far as that can be told without reading its manifest, or as it is known already.
-func (c *console) glanced(ctx context.Context, f *vault.Folder, o vault.Outline) (vault.Inspection, error) {
+// glanced is how a folder stands as far as that can be told without reading its manifest, or as it is known already. whole tells that it is known.
+func (c *console) glanced(ctx context.Context, f *vault.Folder, o vault.Outline) (found vault.Inspection, whole bool, err error) {
+	// What is not committed by a backup.json with a hash, and not explained by a manifest.json with a status, a glance looks at as a whole.
+	sure := func(found vault.Inspection) bool {
+		return o.Document.Key == "" && o.Manifest.Key == "" || slices.Contains([]vault.State{vault.StateDamaged, vault.StateUnsupported, vault.StateUnverified}, found.State)
+	}
 	key := rememberedKey(f, o)
 	if known, ok := c.remembered.summaries.recall(key); ok {
-		return known.found(), nil
+		return known.found(), true, nil
 	}
 	if known, ok := c.remembered.glances.recall(key); ok {
-		return known, nil
+		return known, sure(known), nil
 	}
-	found, err := f.Glance(ctx, o)
+	found, err = f.Glance(ctx, o)
 	if err != nil {
-		return found, err
+		return found, false, err
 	}
 	if key != "" && (o.Document.Key != "" || o.Manifest.Key != "") {
 		if again, err := f.Outline(ctx); err == nil && again.Version() == o.Version() {
 			c.remembered.glances.keep(key, found)
 		}
 	}
-	return found, nil
+	return found, sure(found), nil
 }
 
 // verifiedState is the last verification of a backup.
@@ -169,13 +206,24 @@ func (c *console) record(ctx context.Context, f *vault.Folder, records verificat
 	return record
 }
 
-// verified is the last verification of the backup that was found in a folder; nil where there is none of it.
-func (c *console) verified(ctx context.Context, f *vault.Folder, found vault.Inspection, records verificationRecords) *verifiedState {
-	record := c.record(ctx, f, records)
-	if !record.Of(found) {
-		return nil
+// judged is how the backup stands that was found in a folder, with what its last verification found: one that lacks an object is DAMAGED, although its commit
+// fits its manifest. The record is that of the folder, and may be nil or speak of another backup; verified is nil then.
+func judged(found vault.Inspection, record *vault.Verification) (state vault.State, verified *verifiedState) {
+	switch {
+	case !record.Of(found):
+		return found.State, nil
+	case record.Status == vault.Damaged:
+		return vault.StateDamaged, verifiedOf(record)
 	}
-	return verifiedOf(record)
+	return found.State, verifiedOf(record)
+}
+
+// judge adds the last verification to a summary of what was found.
+func (s *backupSummary) judge(found vault.Inspection, record *vault.Verification) {
+	var state vault.State
+	if state, s.Verified = judged(found, record); state != s.Status {
+		s.Status, s.Message = state, cmp.Or(s.Verified.Message, "the last verification found it damaged")
+	}
 }
 
 func verifiedOf(record *vault.Verification) *verifiedState {

@@ -40,8 +40,8 @@ func (c *console) addLive(ctx context.Context, f *vault.Folder, found vault.Insp
 	record, err := f.Location().Verification(ctx, f.Name)
 	if err != nil {
 		zerolog.Ctx(ctx).Error().Err(err).Str("path", f.Path()).Msg("the verification could not be read")
-	} else if record.Of(found) {
-		s.Verified = verifiedOf(record)
+	} else {
+		s.judge(found, record)
 	}
 	return nil
 }

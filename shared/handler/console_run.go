@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/config"
 	"github.com/dataarts-backup/dataarts-backup/shared/event"
+	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/signing"
 	"github.com/dataarts-backup/dataarts-backup/shared/strictjson"
 )
@@ -43,9 +45,21 @@ func (c *console) postBackups(ctx context.Context, r event.Request) (reply, erro
 	}
 	answer, err := jsonReply(http.StatusAccepted, started)
 	if err == nil {
-		answer.header.Set("Location", "/backups")
+		answer.header.Set("Location", c.listed(run))
 	}
 	return answer, err
+}
+
+// listed is the path and query of the list in which the backups of a run will be; of the first workspace where they are in several lists.
+func (c *console) listed(run backupRun) string {
+	query := url.Values{}
+	if ids := append(slices.Clone(run.Workspaces), c.config.Workspaces...); c.config.Location.PerWorkspace() && len(ids) > 0 {
+		query.Set("workspace", ids[0])
+	}
+	if run.Folder != "" {
+		query.Set("folder", run.Folder)
+	}
+	return strings.TrimSuffix("/backups?"+query.Encode(), "?")
 }
 
 // runBackup starts the backup function, which takes a backup by hand, and does not wait for it. The error is a 400 or 403 for what readBackupRun refuses, too.
@@ -124,6 +138,12 @@ func (c *console) readBackupRun(body []byte, p *parameters) (backupRun, error) {
 		faults = append(faults, doc.FaultAt("folder", strings.TrimPrefix(err.Error(), "folder: ")))
 	}
 	run.Folder = folder
+	if c.readBelow(p); c.below != "" {
+		if _, named := rawjson.Path(body, "folder"); named && folder != c.below && err == nil {
+			p.fault("folder: %q, but the body names %q", c.below, folder)
+		}
+		run.Folder = c.below
+	}
 	if err := faults.Err(); err != nil {
 		p.fault("%v", err)
 	}

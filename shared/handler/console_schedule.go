@@ -2,6 +2,7 @@ package handler
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,10 +52,16 @@ func (c *console) showSchedule(ctx context.Context, r event.Request) (reply, err
 
 // putSchedule serves PUT /schedule.
 func (c *console) putSchedule(ctx context.Context, r event.Request) (reply, error) {
+	p := &parameters{values: r.Query}
+	trigger := p.text("trigger")
 	change, err := c.readScheduleChange(r.Body)
-	if err != nil {
+	if trigger != "" && change.Trigger != "" && change.Trigger != trigger {
+		p.fault("trigger: %q, but the body names %q", trigger, change.Trigger)
+	}
+	if err := errors.Join(err, p.err()); err != nil {
 		return reply{}, err
 	}
+	change.Trigger = cmp.Or(trigger, change.Trigger)
 	answer, err := c.setSchedule(ctx, change)
 	if err != nil {
 		return reply{}, err

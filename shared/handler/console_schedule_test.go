@@ -293,13 +293,14 @@ func TestConsole_BackUpNow(t *testing.T) {
 		command                string
 		workspaces             []string
 		folder                 string
+		listed                 string
 	}{
-		"of_all_workspaces":           {all, "/backups", "", `{}`, []string{}, ""},
-		"of_all_workspaces_with_json": {all, "/backups", `{}`, `{}`, []string{}, ""},
-		"of_one_by_the_query":         {all, "/backups?workspace=ws1", "", `{"workspaces":["ws1"]}`, []string{"ws1"}, ""},
-		"of_some_into_a_folder":       {all, "/backups", `{"workspaces":["ws1","ws2"],"folder":"/before/"}`, `{"workspaces":["ws1","ws2"],"folder":"before"}`, []string{"ws1", "ws2"}, "before"},
-		"of_one_named_twice":          {all, "/backups?workspace=ws1", `{"workspaces":["ws1"]}`, `{"workspaces":["ws1"]}`, []string{"ws1"}, ""},
-		"into_a_folder_by_its_path":   {one, "/backups", `{"folder":"obs://` + consoleBucket + `/factory/before/"}`, `{"folder":"before"}`, []string{}, "before"},
+		"of_all_workspaces":           {all, "/backups", "", `{}`, []string{}, "", "/backups"},
+		"of_all_workspaces_with_json": {all, "/backups", `{}`, `{}`, []string{}, "", "/backups"},
+		"of_one_by_the_query":         {all, "/backups?workspace=ws1", "", `{"workspaces":["ws1"]}`, []string{"ws1"}, "", "/backups?workspace=ws1"},
+		"of_some_into_a_folder":       {all, "/backups", `{"workspaces":["ws1","ws2"],"folder":"/before/"}`, `{"workspaces":["ws1","ws2"],"folder":"before"}`, []string{"ws1", "ws2"}, "before", "/backups?folder=before&workspace=ws1"},
+		"of_one_named_twice":          {all, "/backups?workspace=ws1", `{"workspaces":["ws1"]}`, `{"workspaces":["ws1"]}`, []string{"ws1"}, "", "/backups?workspace=ws1"},
+		"into_a_folder_by_its_path":   {one, "/backups", `{"folder":"obs://` + consoleBucket + `/factory/before/"}`, `{"folder":"before"}`, []string{}, "before", "/backups?folder=before"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -307,7 +308,7 @@ func TestConsole_BackUpNow(t *testing.T) {
 			b.env["BACKUP_LOCATION"] = test.location
 			a := b.ask("POST", test.target, test.body)
 			got := decodeConsole[started](t, a, http.StatusAccepted)
-			if got.RequestID == "" || got.Message == "" || a.Header["Location"] != "/backups" || got.Folder != test.folder || !cmp.Equal(got.Workspaces, test.workspaces) {
+			if got.RequestID == "" || got.Message == "" || a.Header["Location"] != test.listed || got.Folder != test.folder || !cmp.Equal(got.Workspaces, test.workspaces) {
 				t.Errorf("%+v, %v", got, a.Header)
 			}
 			if _, ok := b.function.Async(got.RequestID); !ok || !cmp.Equal(b.sent, []string{"POST invocations-async " + test.command}) {

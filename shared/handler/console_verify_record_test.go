@@ -56,7 +56,7 @@ func TestConsole_VerifyLeavesARecord(t *testing.T) {
 		b.remove("factory/2026-11-22/4_jobs/nightly.job")
 		b.put("factory/2026-11-22/3_scripts/stranger.script", "x")
 		b.send("POST", "/backups/2026-11-22/verify")
-		if s := state(t, b, "2026-11-22"); s.Status != "COMPLETE" || s.Verified == nil || s.Verified.Status != "DAMAGED" || !strings.HasSuffix(s.Verified.Message, "; and 1 more") || !strings.Contains(s.Verified.Message, "nightly.job") {
+		if s := state(t, b, "2026-11-22"); s.Status != "DAMAGED" || s.Message != s.Verified.Message || s.Verified.Status != "DAMAGED" || !strings.HasSuffix(s.Verified.Message, "; and 1 more") || !strings.Contains(s.Verified.Message, "nightly.job") {
 			t.Errorf("%+v", s.Verified)
 		}
 	})

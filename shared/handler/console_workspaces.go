@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/dataarts-backup/dataarts-backup/shared/config"
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
@@ -14,28 +17,65 @@ import (
 // workspacePlaceholder is what BACKUP_LOCATION holds where each workspace has a location of its own.
 const workspacePlaceholder = "{workspace}"
 
-// knownWorkspaces are the workspaces that have a folder below the root or are configured, in ascending order. It is empty for a location that all
-// workspaces would share: its path does not tell whose it is.
+// mostLookedInto is of how many folders at most it is found out whether they are workspaces; any more are taken for some.
+const mostLookedInto = 200
+
+// knownWorkspaces are the workspaces that are configured, as they are, and then those that have backups in the bucket, in ascending order: any folder may
+// lie there, and one with a dated folder in it is a workspace's. It is empty for a location that all workspaces would share: its path does not tell whose it is.
 func (c *console) knownWorkspaces(ctx context.Context) ([]string, error) {
 	l := c.config.Location
 	if !l.PerWorkspace() {
 		return nil, nil
 	}
-	ids := slices.Clone(c.config.Workspaces)
+	var found []string
 	root := l.Root()
 	pattern, _, _ := strings.Cut(strings.TrimPrefix(l.Folder, root), "/")
 	err := c.store.Bucket(l.Bucket).List(ctx, root, "/", func(info store.Info) error {
 		name, isFolder := strings.CutSuffix(strings.TrimPrefix(info.Key, root), "/")
-		if id, ok := workspaceOf(pattern, name); isFolder && ok {
-			ids = append(ids, id)
+		if id, ok := workspaceOf(pattern, name); isFolder && ok && !slices.Contains(c.config.Workspaces, id) {
+			found = append(found, id)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the workspaces in obs://%s/%s: %w", l.Bucket, root, err)
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	slices.Sort(found)
+	found = slices.Compact(found)
+	var ids []string
+	for _, id := range c.config.Workspaces {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return append(ids, c.backedUp(ctx, found)...), nil
+}
+
+// backedUp are those of the workspaces that have a backup. One of which that cannot be told is taken for one.
+func (c *console) backedUp(ctx context.Context, ids []string) []string {
+	none := make([]bool, len(ids))
+	var group errgroup.Group
+	group.SetLimit(outlines)
+	for i, id := range ids[:min(len(ids), mostLookedInto)] {
+		group.Go(func() error {
+			v, err := c.vault(id, "")
+			if err == nil {
+				none[i], err = v.Empty(ctx)
+			}
+			if err != nil {
+				zerolog.Ctx(ctx).Warn().Err(err).Str("workspace", id).Msg("whether the folder is a workspace's could not be found out")
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // its functions return no errors
+	var some []string
+	for i, id := range ids {
+		if !none[i] {
+			some = append(some, id)
+		}
+	}
+	return some
 }
 
 // workspaceOf is the workspace whose folder has that name. pattern is the segment of the location that holds {workspace}, perhaps more than once.
@@ -61,8 +101,9 @@ func (c *console) place(workspace string) (*vault.Vault, error) {
 	return c.vault(workspace, c.below)
 }
 
-// checkBelow adds a fault where the request names a folder that cannot be.
-func (c *console) checkBelow(p *parameters) {
+// readBelow reads the folder whose backups the request asks about.
+func (c *console) readBelow(p *parameters) {
+	c.below = strings.Trim(p.text("folder"), "/")
 	if problem := folderProblem(c.below); problem != "" {
 		p.fault("folder: %q %s: want a folder below the location, like nights", c.below, problem)
 	}
@@ -72,7 +113,7 @@ func (c *console) checkBelow(p *parameters) {
 // it is needed. The workspace is empty where the location is not one's own, and where there is none yet.
 func (c *console) chooseWorkspace(p *parameters, known func() ([]string, error)) (string, error) {
 	id := p.text("workspace")
-	c.checkBelow(p)
+	c.readBelow(p)
 	if !c.config.Location.PerWorkspace() {
 		if id != "" && !slices.Contains(c.config.Workspaces, id) {
 			// Answering with what is there would pass one workspace's backups off as another's.

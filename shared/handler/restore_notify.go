@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/rs/zerolog"
-
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/restore"
 )
@@ -55,7 +53,7 @@ func (r *restoring) tellOfRestore(ctx context.Context, req restore.Request, repo
 	}
 	line("")
 	line("%s: %s, request: %s", strings.ToUpper(what[:1])+what[1:], id, r.inv.RequestID)
-	r.send(ctx, fmt.Sprintf("DataArts %s %s%s", what, status, into), b.String())
+	_ = r.publish(ctx, r.inv, fmt.Sprintf("DataArts %s %s%s", what, status, into), b.String())
 }
 
 // tellItems names the assets that are not as the plan wanted them.
@@ -81,13 +79,7 @@ func tellItems(line func(string, ...any), report *restore.Report) {
 
 // tellOfFault sends the notification that nothing was done, or not to the end.
 func (r *restoring) tellOfFault(ctx context.Context, what string, fault error) {
-	r.send(ctx, "DataArts "+what+" FAILED", fmt.Sprintf("Status: FAILED\n%v\n\nRequest: %s\n", fault, r.inv.RequestID))
-}
-
-func (r *restoring) send(ctx context.Context, subject, message string) {
-	if err := r.publish(ctx, r.inv, subject, message); err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Str("operation", "notify").Msg("the notification could not be sent")
-	}
+	_ = r.publish(ctx, r.inv, "DataArts "+what+" FAILED", fmt.Sprintf("Status: FAILED\n%v\n\nRequest: %s\n", fault, r.inv.RequestID))
 }
 
 // longestReason is how much of a reason a message to people tells, in characters.

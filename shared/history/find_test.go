@@ -145,6 +145,20 @@ func TestFind(t *testing.T) {
 		}
 	})
 
+	t.Run("names_what_a_newer_version_wrote", func(t *testing.T) {
+		t.Parallel()
+		s := newShelf(t)
+		all := days(2, things...)
+		all[0].state = vault.StateUnsupported
+		for _, d := range all {
+			s.write(d)
+		}
+		f := s.find(history.FindQuery{Criteria: history.Criteria{ConnectionName: "hive_prod"}})
+		if len(f.Unsearched) != 1 || f.Unsearched[0].Status != "UNSUPPORTED" || !strings.Contains(f.Unsearched[0].Reason, "was written by a newer version") {
+			t.Errorf("%+v", f.Unsearched)
+		}
+	})
+
 	t.Run("names_what_it_could_not_look_into", func(t *testing.T) {
 		t.Parallel()
 		s := newShelf(t)

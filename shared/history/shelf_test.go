@@ -216,6 +216,11 @@ func (s *shelf) write(d dayModel) *vault.Manifest {
 	switch d.state {
 	case vault.StateDamaged:
 		s.store.objects[key+"manifest.json"] = append(s.store.objects[key+"manifest.json"], ' ')
+	case vault.StateUnsupported:
+		manifest := s.store.objects[key+"manifest.json"]
+		next := bytes.Replace(manifest, []byte(`"formatVersion": 1`), []byte(`"formatVersion": 2`), 1)
+		s.store.objects[key+"manifest.json"] = next
+		s.store.objects[key+"backup.json"] = bytes.Replace(s.store.objects[key+"backup.json"], []byte(vault.Hash(manifest)), []byte(vault.Hash(next)), 1)
 	case vault.StateIncomplete:
 		delete(s.store.objects, key+"backup.json")
 	case vault.StateUnverified:

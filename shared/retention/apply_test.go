@@ -104,14 +104,15 @@ func TestApply_IsHeld(t *testing.T) {
 		opts   retention.Options
 		want   string // in Held; empty: it goes on
 	}{
-		"while_the_run_is_PARTIAL":           {nil, retention.Options{Newest: vault.Partial}, "the newest run is PARTIAL"},
-		"while_the_run_FAILED":               {nil, retention.Options{Newest: vault.Failed}, "the newest run is FAILED"},
-		"while_the_newest_folder_is_PARTIAL": {func(w *world) { w.backup("2026-11-22", vault.Partial) }, retention.Options{}, "2026-11-22, of the newest date, is PARTIAL"},
-		"while_a_run_has_only_begun":         {func(w *world) { w.put("2026-11-22T100000/progress.json", "{}") }, retention.Options{Newest: vault.Complete}, "2026-11-22T100000, of the newest date, is INCOMPLETE"},
-		"while_the_newest_is_damaged":        {func(w *world) { w.put("2026-11-21/manifest.json", "{}") }, retention.Options{}, "2026-11-21, of the newest date, is DAMAGED"},
-		"while_the_newest_lost_an_object":    {func(w *world) { w.drop("2026-11-21/4_jobs/load.job") }, retention.Options{}, "2026-11-21, of the newest date, is DAMAGED"},
-		"when_more_than_a_fifth_is_gone":     {func(w *world) { w.holding("2026-11-22", 98); w.holding("2026-11-23", 77) }, retention.Options{}, "21 of the 100 assets of 2026-11-22 are gone from 2026-11-23"},
-		"and_not_when_a_fifth_is_gone":       {func(w *world) { w.holding("2026-11-22", 98); w.holding("2026-11-23", 78) }, retention.Options{}, ""},
+		"while_the_run_is_PARTIAL":               {nil, retention.Options{Newest: vault.Partial}, "the newest run is PARTIAL"},
+		"while_the_run_FAILED":                   {nil, retention.Options{Newest: vault.Failed}, "the newest run is FAILED"},
+		"while_the_newest_folder_is_PARTIAL":     {func(w *world) { w.backup("2026-11-22", vault.Partial) }, retention.Options{}, "2026-11-22, of the newest date, is PARTIAL"},
+		"while_a_run_has_only_begun":             {func(w *world) { w.put("2026-11-22T100000/progress.json", "{}") }, retention.Options{Newest: vault.Complete}, "2026-11-22T100000, of the newest date, is INCOMPLETE"},
+		"while_the_newest_is_damaged":            {func(w *world) { w.put("2026-11-21/manifest.json", "{}") }, retention.Options{}, "2026-11-21, of the newest date, is DAMAGED"},
+		"while_a_newer_version_wrote_the_newest": {func(w *world) { w.newer("2026-11-21/") }, retention.Options{}, "2026-11-21, of the newest date, is UNSUPPORTED"},
+		"while_the_newest_lost_an_object":        {func(w *world) { w.drop("2026-11-21/4_jobs/load.job") }, retention.Options{}, "2026-11-21, of the newest date, is DAMAGED"},
+		"when_more_than_a_fifth_is_gone":         {func(w *world) { w.holding("2026-11-22", 98); w.holding("2026-11-23", 77) }, retention.Options{}, "21 of the 100 assets of 2026-11-22 are gone from 2026-11-23"},
+		"and_not_when_a_fifth_is_gone":           {func(w *world) { w.holding("2026-11-22", 98); w.holding("2026-11-23", 78) }, retention.Options{}, ""},
 		"and_not_for_what_was_lost_a_day_ago": {func(w *world) {
 			w.holding("2026-11-22", 98)
 			w.holding("2026-11-23", 1)
@@ -183,6 +184,7 @@ func TestApply_CountsOnNothingThatIsNotWhole(t *testing.T) {
 		"an_object_has_another_size": {func(w *world) { w.put("2026-11-21/3_scripts/dim.script", "{}") }, "3_scripts/dim.script has 2 bytes"},
 		"the_manifest_is_another":    {func(w *world) { w.put("2026-11-21/manifest.json", `{"formatVersion":1,"status":"COMPLETE"}`) }, "manifest.json has SHA-256"},
 		"the_commit_is_malformed":    {func(w *world) { w.put("2026-11-21/backup.json", `{`) }, "malformed"},
+		"a_newer_version_wrote_it":   {func(w *world) { w.newer("2026-11-21/") }, "was written by a newer version"},
 		"the_manifest_is_not_to_be_had": {func(w *world) {
 			w.server.Intercept(func(c objectstore.Call) *objectstore.Fault {
 				if strings.HasSuffix(c.Key, "2026-11-21/manifest.json") {

@@ -134,6 +134,25 @@ func (w *world) put(key, text string) {
 	}
 }
 
+// newer makes a backup one of the next format, as a newer version would have written it.
+func (w *world) newer(folder string) {
+	w.t.Helper()
+	read := func(name string) string {
+		text, ok := w.server.GetObject(bucket, location+folder+name)
+		if !ok {
+			w.t.Fatalf("there is no %s%s", folder, name)
+		}
+		return string(text)
+	}
+	manifest := read("manifest.json")
+	next := strings.Replace(manifest, `"formatVersion": 1`, `"formatVersion": 2`, 1)
+	if next == manifest {
+		w.t.Fatal("the manifest has no formatVersion")
+	}
+	w.put(folder+"manifest.json", next)
+	w.put(folder+"backup.json", strings.NewReplacer(`"formatVersion": 1`, `"formatVersion": 2`, vault.Hash([]byte(manifest)), vault.Hash([]byte(next))).Replace(read("backup.json")))
+}
+
 func (w *world) drop(key string) {
 	w.t.Helper()
 	if err := w.server.DeleteObject(bucket, location+key); err != nil {

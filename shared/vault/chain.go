@@ -43,7 +43,7 @@ func (b Break) String() string { return b.Reason }
 
 // Chain walks from a backup of a dated folder back over `previous` to the first one. A day that retention removed is fine: its tombstone leads on. After a
 // break the walk goes on with the newest backup before it, so that every break is told. A folder that is damaged is a break, too, where it lies between two
-// links: a backup that was taken after the damage names the one before it. A folder there that is not finished, or that the DataArts console wrote, is none.
+// links: a backup that was taken after the damage names the one before it. A folder there that is not finished, or that the DataArts console or a newer version wrote, is none.
 // One manifest is in memory at a time. The error is that of a store which did not give an object out, so that nothing is known.
 func (b *Backup) Chain(ctx context.Context) (Chain, error) {
 	w := walk{vault: b.folder.Location(), seen: map[link]bool{}}

@@ -241,7 +241,9 @@ func (e unsupportedError) Error() string {
 	return fmt.Sprintf("formatVersion is %d, this version of DataArts Backup reads 1 to %d: use the version that wrote it, or a newer one", int(e), FormatVersion)
 }
 
-func (e unsupportedError) Is(target error) bool { return target == ErrUnsupported || target == ErrMalformed }
+func (e unsupportedError) Is(target error) bool {
+	return target == ErrUnsupported || target == ErrMalformed
+}
 
 // encodeJSON is JSON for people: no HTML escapes, indented where indent is given, no line end.
 func encodeJSON(v any, indent string) ([]byte, error) {

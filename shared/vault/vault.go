@@ -161,6 +161,25 @@ func (v *Vault) Folders(ctx context.Context) ([]*Folder, error) {
 	return folders, nil
 }
 
+// Empty tells whether there is no dated folder in the location. It reads no more of the listing than it needs.
+func (v *Vault) Empty(ctx context.Context) (bool, error) {
+	found := errors.New("found")
+	err := v.store.List(ctx, v.prefix, "/", func(info store.Info) error {
+		name, isFolder := strings.CutSuffix(strings.TrimPrefix(info.Key, v.prefix), "/")
+		if isFolder && IsFolderName(name) {
+			return found
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, found):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look for backups in %s: %w", v.Path(), err)
+	}
+	return true, nil
+}
+
 // Latest returns the newest complete backup, nightly or by hand; nil where there is none. Two of one date are told apart by when they were started.
 // One that cannot be trusted is an error rather than passed over.
 func (v *Vault) Latest(ctx context.Context) (*Backup, error) {
