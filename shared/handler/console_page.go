@@ -250,7 +250,7 @@ func (v *view) days(ctx context.Context) []page.Day {
 		if err != nil {
 			continue
 		}
-		day := page.Day{Date: d.Date, Day: date.Format("2"), State: string(d.State), Verified: d.Verified}
+		day := page.Day{Date: d.Date, Day: date.Format("2"), State: string(d.State), Verified: d.Verified, Unseen: !d.Inspected}
 		if i == 0 || date.Day() == 1 {
 			day.Month = v.say(date.Format("Jan"))
 		}

@@ -169,7 +169,7 @@ func (v *view) asset(ctx context.Context) (page.View, error) {
 	here := []string{"view", "asset", "backup", name, "key", key}
 	show := page.AssetView{Head: v.head(a.Name, append(here, "show", shown)...), BackupName: dateOf(name), BackupLink: v.links.To("view", "backup", "backup", name), BackupPath: f.Path(),
 		Kind: string(a.Kind), Name: a.Name, Status: statusOf(b)}
-	show.Restorable = show.Status != string(vault.StateIncomplete)
+	show.Restorable = show.Status == string(vault.StateComplete) || show.Status == string(vault.StatePartial)
 	show.RestoreForm = page.RestoreForm{Path: f.Path(), Base: show.Location, Kinds: []string{string(a.Kind)}, Workspaces: show.Workspaces}
 	if a.Kind != asset.Env {
 		show.RestoreForm.Names = literal(a.Name)

@@ -207,7 +207,7 @@ func TestConsole_Page(t *testing.T) {
 					}
 				}
 			}
-			if current != want || !strings.HasPrefix(strings.Join(links, " "), "?workspace=alpha ?workspace=beta ?workspace=gamma") {
+			if current != want || !strings.HasPrefix(strings.Join(links, " "), "?workspace=alpha ?workspace=gamma ?workspace=beta") {
 				t.Errorf("%s: current %q of %v", target, current, links)
 			}
 			if rows := page.rows("backups"); len(rows) != map[string]int{"alpha": 1, "beta": 1}[want] {

@@ -3,6 +3,7 @@ package page
 // chinese are the texts of the page in Chinese, in the words of DataArts' own console. What the functions answer (the reason of a status, what differs) stays as they say it.
 func chinese() map[string]string {
 	return map[string]string{
+		"as its commit says": "以其提交为准",
 		"Each time the timer says so, all jobs, scripts, resources and environment variables are backed up into a dated folder here:": "每次定时器触发时，将所有作业、脚本、资源和环境变量备份到此处的日期文件夹：",
 		"There is no backup here yet.":                                                             "还没有备份。",
 		"Nothing proves what is in this folder, so its assets are not listed.":                     "没有清单证明此文件夹的内容，因此不列出资产。",

@@ -75,6 +75,7 @@ type Day struct {
 	Month            string // its name where the day is the first shown of its month: "Nov"
 	Href             string // of its backup; empty without one
 	Verified         bool
+	Unseen           bool // nobody has looked into it yet: the state is what the commit says
 }
 
 // Backup is one row of the backups. Texts are as they are shown.

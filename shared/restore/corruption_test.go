@@ -127,7 +127,7 @@ func (r *round) corrupt(t *testing.T) {
 		}
 		older := r.store.objects[store.Location{Bucket: localtest.Bucket, Key: before + name}]
 		for i, harm := range damages(random, objects[name], older, others) {
-			if strings.HasPrefix(harm.name, "bit ") && i%share(24) != 0 {
+			if strings.HasPrefix(harm.name, "bit ") && i%share(48) != 0 {
 				continue
 			}
 			if name == "backup.json" && harm.object != nil && legal(objects[name], harm.object) {

@@ -137,7 +137,7 @@ func (k killing) everywhere(d *desk, f fate) {
 	if requests < 6 {
 		t.Fatalf("%d requests are too few to say anything", requests)
 	}
-	for n := 1; n <= requests; n += share(37) {
+	for n := 1; n <= requests; n += share(73) {
 		name := fmt.Sprintf("request %d of %d", n, requests)
 		id := fmt.Sprintf("k%d", n)
 		d.agedAllSorts(k.empty, k.schedules)
@@ -216,7 +216,7 @@ func (k killing) undoneEverywhere(d *desk, f fate) {
 	if diff := cmp.Diff(before, d.state()); diff != "" {
 		t.Fatalf("-before +after the undo:\n%s", diff)
 	}
-	for n := 1; n <= requests; n += share(37) {
+	for n := 1; n <= requests; n += share(73) {
 		name := fmt.Sprintf("request %d of %d", n, requests)
 		id := fmt.Sprintf("u%d", n)
 		restored(id)

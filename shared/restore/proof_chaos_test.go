@@ -172,7 +172,7 @@ func TestRun_TellsTheTruthInAThousandChaoses(t *testing.T) {
 		t.Run(fmt.Sprintf("seeds from %d", group*seeds/groups+1), func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, vault.Keys{}, func(d *desk) {
-				for seed := group*seeds/groups + 1; seed <= (group+1)*seeds/groups; seed += uint64(share(20)) {
+				for seed := group*seeds/groups + 1; seed <= (group+1)*seeds/groups; seed += uint64(share(40)) {
 					status, lies := d.throughChaos(seed)
 					mu.Lock()
 					ends[status]++

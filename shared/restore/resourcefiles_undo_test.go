@@ -127,7 +127,7 @@ func TestRun_KilledAtAnyRequestToTheStoreEndsWithTheSameFiles(t *testing.T) {
 				if requests < 20 || !maps.Equal(d.bucket("libs"), want) {
 					t.Fatalf("%d requests, %q", requests, d.bucket("libs"))
 				}
-				for k := 0; k < requests; k += share(11) {
+				for k := 0; k < requests; k += share(23) {
 					name := fmt.Sprintf("k%d", k+1)
 					before := lived()
 					kill(k+1, func() { _, _ = run(name) })
@@ -163,7 +163,7 @@ func TestUndo_KilledAtAnyRequestToTheStoreGivesTheFilesBack(t *testing.T) {
 		return before
 	}
 	applied := false
-	for k, over := 1, false; !over; k += share(9) {
+	for k, over := 1, false; !over; k += share(19) {
 		applied = !applied
 		id := fmt.Sprintf("u%d", k)
 		before := restored(id)
