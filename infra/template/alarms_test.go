@@ -46,7 +46,7 @@ func (a *account) counted() map[string]int {
 }
 
 // found tells whether a line of a log fits a filter pattern for JSON, as far as the template uses them ("Filter pattern syntax for metric filters"): texts
-// compared by = and !=, IS TRUE, and these joined by && and, weaker, ||. A field that is not there fits nothing.
+// compared by = and !=, and these joined by && and, weaker, ||. A field that is not there fits nothing.
 func found(t *testing.T, pattern, line string) bool {
 	t.Helper()
 	inner, isJSON := strings.CutPrefix(pattern, "{ ")
@@ -58,7 +58,7 @@ func found(t *testing.T, pattern, line string) bool {
 	if json.Unmarshal([]byte(line), &fields) != nil { // what Lambda itself writes
 		return false
 	}
-	term := regexp.MustCompile(`^\$((?:\.[A-Za-z]+)+) (?:(=|!=) "([^"*]*)"|(IS TRUE))$`)
+	term := regexp.MustCompile(`^\$((?:\.[A-Za-z]+)+) (=|!=) "([^"*]*)"$`)
 	return slices.ContainsFunc(strings.Split(inner, " || "), func(all string) bool {
 		return !slices.ContainsFunc(strings.Split(all, " && "), func(one string) bool {
 			m := term.FindStringSubmatch(one)
@@ -70,14 +70,11 @@ func found(t *testing.T, pattern, line string) bool {
 				object, _ := value.(map[string]any)
 				value = object[name]
 			}
-			switch text, isText := value.(string); {
-			case m[4] != "":
-				return value != true
-			case m[2] == "=":
+			text, isText := value.(string)
+			if m[2] == "=" {
 				return !isText || text != m[3]
-			default:
-				return !isText || text == m[3]
 			}
+			return !isText || text == m[3]
 		})
 	})
 }
@@ -148,6 +145,11 @@ func TestAlarms_HearOfWhatGoesWrong(t *testing.T) {
 			}
 			a.settle()
 		}, map[string]int{"FailedRestores": 1}},
+		"a_message_that_cannot_be_sent": {map[string]string{"NotifyTopicUrn": "urn:smn:eu-west-101:0123:nightly", "SmnEndpoint": "https://127.0.0.1:1"}, func(a *account) {
+			small(a)
+			a.good("nightly", night(0))
+			a.restored("/restores", `{"date":"latest","duplicateNamePolicy":"fail"}`)
+		}, map[string]int{"CompleteBackups": 1, "UntoldBackups": 1, "FailedRestores": 1, "UntoldRestores": 1}},
 		"a_drill_that_fails": {nil, func(a *account) {
 			small(a)
 			a.good("nightly", night(0))

@@ -245,7 +245,7 @@ func (c *comparing) addVariables(ctx context.Context, what What, from, to *vault
 	}
 	if whole.Reason != "" {
 		c.note(entry{item: whole})
-		return nil //nolint:nilerr // it is the item's reason
+		return nil
 	}
 	old, err := c.variables(ctx, c.from, from)
 	now, nowErr := c.variables(ctx, c.to, to)
@@ -255,7 +255,7 @@ func (c *comparing) addVariables(ctx context.Context, what What, from, to *vault
 	if err = errors.Join(err, nowErr); err != nil {
 		whole.Reason = "they cannot be read: " + err.Error()
 		c.note(entry{item: whole})
-		return nil
+		return nil //nolint:nilerr // it is the item's reason
 	}
 	for _, name := range slices.Sorted(maps.Keys(union(old.Names(), now.Names()))) {
 		item := Item{Kind: asset.Env, Name: name}

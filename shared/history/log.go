@@ -105,7 +105,6 @@ type logger struct {
 	// pending is the oldest backup so far that tells of the asset. It has an entry if the next one that tells is different.
 	pending *standing
 	held    []Entry  // of those after it that do not tell
-	waiting []string // the names of pending and of those held
 	decided []string // the names of the backups that are told of
 	seen    int
 }
