@@ -208,6 +208,10 @@ func TestPages_name_what_the_templates_have(t *testing.T) {
 	foreign := []string{"header_up", "request_payload", "response_payload", "request_id"} // of other programs
 	actions := []string{"ListBucket", "GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload", "DeleteObjectVersion", "ConfigurationError", "BadRequest", "BackupFailed",
 		"RestoreInterrupted", "DrillFailed", "DrillInterrupted", "Caddyfile", "Throttles"}
+	outcomes := map[string]bool{} // that are logged
+	for _, m := range regexp.MustCompile(`outcome = "(\w+)"`).FindAllStringSubmatch(read(t, "shared/handler/outcome.go"), -1) {
+		outcomes[m[1]] = true
+	}
 	checked := 0
 	for _, page := range []string{"docs/deploy.md", "docs/operate.md", "docs/security.md", "docs/runbooks/backup-missing-or-late.md", "docs/runbooks/backup-partial.md", "docs/runbooks/function-errors.md"} {
 		text := read(t, page)
@@ -219,7 +223,7 @@ func TestPages_name_what_the_templates_have(t *testing.T) {
 		}
 		for _, m := range pascal.FindAllStringSubmatch(text, -1) {
 			checked++
-			if !slices.Contains(actions, m[1]) && !regexp.MustCompile(`(?m)^  `+m[1]+`:|:`+m[1]+`\b`).MatchString(sam) {
+			if !slices.Contains(actions, m[1]) && !outcomes[m[1]] && !regexp.MustCompile(`(?m)^  `+m[1]+`:|:`+m[1]+`\b`).MatchString(sam) {
 				t.Errorf("%s: template.yaml has no %s", page, m[1])
 			}
 		}
@@ -291,6 +295,37 @@ func TestPages_quote_what_the_program_says(t *testing.T) {
 	}
 	if quoted < 25 {
 		t.Errorf("only %d quotations were found", quoted)
+	}
+}
+
+// The words that alarms look for: all that are logged are explained, and the templates look for no other.
+func TestOutcomes_are_explained(t *testing.T) {
+	t.Parallel()
+	logged := map[string]bool{"BadRequest": true, "ConfigurationError": true} // types of errors
+	page := read(t, "docs/operate.md")
+	for _, m := range regexp.MustCompile(`outcome = "(\w+)"`).FindAllStringSubmatch(read(t, "shared/handler/outcome.go"), -1) {
+		logged[m[1]] = true
+		if !strings.Contains(page, "`"+m[1]+"`") {
+			t.Errorf("docs/operate.md does not say what the outcome %s is", m[1])
+		}
+	}
+	if len(logged) < 15 {
+		t.Fatalf("only %d outcomes were found", len(logged))
+	}
+	words := regexp.MustCompile(`\b(?:[A-Z][a-z]+){2,}\b`)
+	for name, lines := range map[string]*regexp.Regexp{"infra/huaweicloud/alarms.tf": regexp.MustCompile(`(?m)^\s+keywords += "(.*)"`),
+		"infra/opentelekomcloud/alarms.tf": regexp.MustCompile(`(?m)^\s+keywords += "(.*)"`), "template.yaml": regexp.MustCompile(`(?m)FilterPattern: '(.*)'`)} {
+		found := lines.FindAllStringSubmatch(read(t, name), -1)
+		if len(found) < 7 {
+			t.Errorf("%s: %d searches were found", name, len(found))
+		}
+		for _, m := range found {
+			for _, word := range words.FindAllString(m[1], -1) {
+				if !logged[word] {
+					t.Errorf("%s looks for %s, which nothing logs", name, word)
+				}
+			}
+		}
 	}
 }
 

@@ -8,7 +8,6 @@ resource "huaweicloud_obs_bucket" "backups" {
   encryption    = true
   sse_algorithm = var.kms_key_id == "" ? "AES256" : "kms"
   kms_key_id    = var.kms_key_id == "" ? null : var.kms_key_id
-  force_destroy = var.force_destroy
   tags          = var.tags
 
   # No rule ever expires a backup: which of them go is for the functions (keep), which delete nothing that they cannot account for.
@@ -65,7 +64,6 @@ resource "huaweicloud_obs_bucket" "access_logs" {
   acl           = "log-delivery-write"
   encryption    = true
   sse_algorithm = "AES256"
-  force_destroy = var.force_destroy
   tags          = var.tags
 
   lifecycle_rule {
@@ -90,6 +88,14 @@ resource "huaweicloud_identity_agency" "access_logs" {
   description           = "Lets OBS write the access logs of ${var.bucket}"
   delegated_domain_name = "op_svc_obs"
   domain_roles          = [huaweicloud_identity_role.access_logs[0].name]
+
+  lifecycle {
+    ignore_changes = [delegated_service_name] # as of the functions' agencies
+    postcondition {
+      condition     = contains(tolist(self.domain_roles), huaweicloud_identity_role.access_logs[0].name)
+      error_message = "The agency lacks its role, which IAM did not know yet: apply again."
+    }
+  }
 }
 
 resource "huaweicloud_identity_role" "access_logs" {

@@ -17,31 +17,45 @@ locals {
     LOG_LEVEL            = var.log_level
   }
 
-  # An empty variable counts as none, and takes room of the 2 KB all the same.
-  environment = {
+  # What is known before anything is made. An empty variable counts as none, and takes room of the 2 KB all the same.
+  known = {
     backup = { for name, value in merge(local.settings, {
       DATAARTS_INSTANCE_ID   = var.instance_id
       FUNCTIONGRAPH_ENDPOINT = var.functiongraph_endpoint
       BACKUP_TIME_ZONE       = var.time_zone
       BACKUP_KEEP            = var.keep
       BACKUP_RECIPIENTS      = join(",", var.recipients)
-      NOTIFY_TOPIC_URN       = local.topic_urn
       SMN_ENDPOINT           = var.smn_endpoint
     }) : name => value if value != "" }
 
     restore = { for name, value in merge(local.settings, {
       BACKUP_RECIPIENTS = join(",", var.recipients)
-      NOTIFY_TOPIC_URN  = local.topic_urn
       SMN_ENDPOINT      = var.smn_endpoint
+    }) : name => value if value != "" }
+
+    console = { for name, value in merge(local.settings, {
+      FUNCTIONGRAPH_ENDPOINT = var.functiongraph_endpoint
+      BACKUP_TIME_ZONE       = var.time_zone
     }) : name => value if value != "" }
   }
 
+  environment = {
+    backup  = merge(local.known.backup, { NOTIFY_TOPIC_URN = local.topic_urn })
+    restore = merge(local.known.restore, { NOTIFY_TOPIC_URN = local.topic_urn })
+  }
+
   # By itself, because it needs the backup function, which needs what is above.
-  console_environment = { for name, value in merge(local.settings, {
-    BACKUP_FUNCTION        = huaweicloud_fgs_function.backup.urn
-    FUNCTIONGRAPH_ENDPOINT = var.functiongraph_endpoint
-    BACKUP_TIME_ZONE       = var.time_zone
-  }) : name => value if value != "" }
+  console_environment = merge(local.known.console, { BACKUP_FUNCTION = huaweicloud_fgs_function.backup.urn })
+
+  # What is counted before the topic and the backup function are there: URNs as they will be, in a project whose id is as long as ids are.
+  an_id      = join("", [for i in range(32) : "0"])
+  a_topic    = var.topic_urn != "" ? var.topic_urn : "urn:smn:${var.region}:${local.an_id}:${var.name}"
+  a_function = "urn:fss:${var.region}:${local.an_id}:function:${local.app}:${local.function_names.backup}:latest"
+  counted = {
+    backup  = merge(local.known.backup, { NOTIFY_TOPIC_URN = local.a_topic })
+    restore = merge(local.known.restore, { NOTIFY_TOPIC_URN = local.a_topic })
+    console = merge(local.known.console, { BACKUP_FUNCTION = local.a_function })
+  }
 
   # What the platform keeps encrypted. HUAWEICLOUD_SDK_* is not among it: on FunctionGraph the agency's keys come with every invocation, and those
   # would not be looked at.
@@ -69,9 +83,8 @@ locals {
 }
 
 resource "huaweicloud_fgs_function" "backup" {
-  name = local.function_names.backup
-  # The nightly timer is made anew when this changes: see triggers.tf.
-  description           = "Backs up DataArts Factory at midnight in ${var.time_zone}${var.nightly_folder == "" ? "" : ", below ${var.nightly_folder}"}"
+  name                  = local.function_names.backup
+  description           = "Backs up DataArts Factory"
   region                = var.region
   app                   = local.app
   functiongraph_version = "v2"
@@ -94,10 +107,11 @@ resource "huaweicloud_fgs_function" "backup" {
   log_stream_id         = huaweicloud_lts_stream.function["backup"].id
   log_stream_name       = huaweicloud_lts_stream.function["backup"].stream_name
   tags                  = var.tags
+  depends_on            = [huaweicloud_fgs_lts_log_enable.project]
 
   lifecycle {
     precondition {
-      condition     = length(local.environment.backup) + length(local.secret_names.backup) <= local.most_variables && length(jsonencode(local.environment.backup)) + local.secret_sizes.backup <= local.most_text
+      condition     = length(local.counted.backup) + length(local.secret_names.backup) <= local.most_variables && length(jsonencode(local.counted.backup)) + local.secret_sizes.backup <= local.most_text
       error_message = "The settings of the backup function are more than 20 variables or 2 KB, which FunctionGraph takes in all: shorten them (workspaces, recipients, endpoints)."
     }
     precondition {
@@ -140,11 +154,16 @@ resource "huaweicloud_fgs_function" "restore" {
   log_stream_id         = huaweicloud_lts_stream.function["restore"].id
   log_stream_name       = huaweicloud_lts_stream.function["restore"].stream_name
   tags                  = var.tags
+  depends_on            = [huaweicloud_fgs_lts_log_enable.project]
 
   lifecycle {
     precondition {
-      condition     = length(local.environment.restore) + length(local.secret_names.restore) <= local.most_variables && length(jsonencode(local.environment.restore)) + local.secret_sizes.restore <= local.most_text
+      condition     = length(local.counted.restore) + length(local.secret_names.restore) <= local.most_variables && length(jsonencode(local.counted.restore)) + local.secret_sizes.restore <= local.most_text
       error_message = "The settings of the restore function are more than 20 variables or 2 KB, which FunctionGraph takes in all: shorten them (workspaces, recipients, endpoints)."
+    }
+    precondition {
+      condition     = !contains(var.resource_buckets, var.bucket)
+      error_message = "The bucket of the backups is none for files of resources: the restore function may overwrite and delete what is in those."
     }
   }
 }
@@ -174,10 +193,11 @@ resource "huaweicloud_fgs_function" "console" {
   log_stream_id         = huaweicloud_lts_stream.function["console"].id
   log_stream_name       = huaweicloud_lts_stream.function["console"].stream_name
   tags                  = var.tags
+  depends_on            = [huaweicloud_fgs_lts_log_enable.project]
 
   lifecycle {
     precondition {
-      condition     = length(local.console_environment) + length(local.secret_names.console) <= local.most_variables && length(jsonencode(local.console_environment)) + local.secret_sizes.console <= local.most_text
+      condition     = length(local.counted.console) + length(local.secret_names.console) <= local.most_variables && length(jsonencode(local.counted.console)) + local.secret_sizes.console <= local.most_text
       error_message = "The settings of the console function are more than 20 variables or 2 KB, which FunctionGraph takes in all: shorten them (workspaces, endpoints)."
     }
   }

@@ -26,7 +26,8 @@ locals {
     "POST /restores/{id}/undo"         = "restore"
   }
 
-  published = var.gateway == null ? {} : local.routes
+  published     = var.gateway == null ? {} : local.routes
+  only_accounts = try(var.gateway.auth == "IAM", false)
 }
 
 resource "huaweicloud_apig_group" "functions" {
@@ -51,6 +52,7 @@ resource "huaweicloud_apig_group_domain_associate" "functions" {
   url_domain                = var.gateway.domain
   min_ssl_version           = "TLSv1.2"
   is_http_redirect_to_https = true
+  depends_on                = [huaweicloud_apig_acl_policy_associate.accounts] # the address comes last, so that it leads to nothing that is still open
 }
 
 resource "huaweicloud_apig_api" "route" {
@@ -100,4 +102,30 @@ resource "huaweicloud_apig_api_publishment" "route" {
   instance_id = var.gateway.instance_id
   env_id      = var.gateway.environment_id
   api_id      = huaweicloud_apig_api.route[each.key].id
+
+  lifecycle {
+    # What is changed of a route holds only once it is published again.
+    replace_triggered_by = [huaweicloud_apig_api.route[each.key].security_authentication]
+  }
+}
+
+# With IAM authentication, whoever has an account of this cloud may call ("Security Authentication" of APIG's guide): these accounts alone are let through.
+resource "huaweicloud_apig_acl_policy" "accounts" {
+  count = local.only_accounts ? 1 : 0
+
+  region      = var.region
+  instance_id = var.gateway.instance_id
+  name        = "${replace(var.name, "-", "_")}_accounts"
+  type        = "PERMIT"
+  entity_type = "DOMAIN_ID"
+  value       = join(",", var.gateway.accounts)
+}
+
+resource "huaweicloud_apig_acl_policy_associate" "accounts" {
+  count = local.only_accounts ? 1 : 0
+
+  region      = var.region
+  instance_id = var.gateway.instance_id
+  policy_id   = huaweicloud_apig_acl_policy.accounts[0].id
+  publish_ids = [for route in huaweicloud_apig_api_publishment.route : route.publish_id]
 }

@@ -18,7 +18,7 @@ locals {
     Resource = ["${local.object}${local.root}*"]
   }
 
-  # Files of resources lie in other buckets.
+  # Files of resources lie in other buckets. The console reads them to compare a backup with the live workspace.
   list_resource_files = length(var.resource_buckets) == 0 ? [] : [{
     Effect   = "Allow"
     Action   = ["obs:bucket:ListBucket"]
@@ -58,11 +58,17 @@ locals {
       local.read,
       {
         Effect = "Allow"
-        Action = ["obs:object:PutObject", "obs:object:DeleteObject", "obs:object:AbortMultipartUpload"]
+        Action = ["obs:object:PutObject", "obs:object:DeleteObject"]
         Resource = concat(
           [for folder in ["restores", "drills"] : "${local.object}${local.root}${folder}/*"],
           distinct([for folder in concat([local.root], local.vaults) : "${local.object}${folder}leases/*.json"]),
         )
+      },
+      {
+        # A file that is saved before it is overwritten may be large.
+        Effect   = "Allow"
+        Action   = ["obs:object:AbortMultipartUpload"]
+        Resource = ["${local.object}${local.root}restores/*"]
       },
       {
         # A restore that is asked for by HTTP is stored, and its event runs it.
@@ -72,7 +78,7 @@ locals {
       },
     ], local.list_resource_files, local.write_resource_files)
 
-    console = [
+    console = concat([
       local.list,
       local.read,
       {
@@ -85,7 +91,7 @@ locals {
         Action   = ["obs:object:PutObject", "obs:object:DeleteObject"]
         Resource = [for folder in local.vaults : "${local.object}${folder}leases/*.json"]
       },
-    ]
+    ], local.list_resource_files, local.read_resource_files)
   }
 
   function_path = "FUNCTIONGRAPH:*:*:function:${local.app}/"
@@ -98,10 +104,12 @@ locals {
     Action = ["smn:topic:publish", "smn:topic:list"]
   }
 
-  use_key = var.kms_key_id == "" ? [] : [{
+  # The key of the bucket, and those of the files of resources.
+  keys = distinct(compact(concat([var.kms_key_id], var.resource_kms_key_ids)))
+  use_keys = length(local.keys) == 0 ? [] : [{
     Effect   = "Allow"
     Action   = ["kms:cmk:get", "kms:dek:create", "kms:dek:crypto"]
-    Resource = ["KMS:*:*:KeyId:${var.kms_key_id}"]
+    Resource = [for id in local.keys : "KMS:*:*:KeyId:${id}"]
   }]
 
   project_statements = {
@@ -113,9 +121,9 @@ locals {
         Action   = ["functiongraph:function:invokeAsync"]
         Resource = ["${local.function_path}${local.function_names.backup}"]
       },
-    ], local.use_key)
+    ], local.use_keys)
 
-    restore = concat([local.tell], local.use_key)
+    restore = concat([local.tell], local.use_keys)
 
     console = concat([
       {
@@ -129,7 +137,7 @@ locals {
         Action   = ["functiongraph:trigger:list", "functiongraph:trigger:update", "functiongraph:trigger:create", "functiongraph:trigger:delete"]
         Resource = ["${local.function_path}${local.function_names.backup}", "FUNCTIONGRAPH:*:*:trigger:*"]
       },
-    ], local.use_key)
+    ], local.use_keys)
   }
 }
 
@@ -160,6 +168,27 @@ resource "huaweicloud_identity_agency" "function" {
   domain_roles          = [huaweicloud_identity_role.vault[each.key].name]
   project_role {
     project = local.project
-    roles   = [huaweicloud_identity_role.project[each.key].name, var.dataarts_role]
+    roles   = concat([huaweicloud_identity_role.project[each.key].name], local.dataarts_project == local.project ? [var.dataarts_role] : [])
+  }
+  dynamic "project_role" {
+    for_each = local.dataarts_project == local.project ? [] : [local.dataarts_project]
+    content {
+      project = project_role.value
+      roles   = [var.dataarts_role]
+    }
+  }
+
+  lifecycle {
+    ignore_changes = [delegated_service_name] # the provider reads the delegated domain back as this, too, and every plan would take it away
+    precondition {
+      condition     = (var.project_id == "") == (var.dataarts_project_name == "")
+      error_message = "Where the workspaces are in another project than the functions, name it twice: project_id and dataarts_project_name."
+    }
+    # A role that it does not find, the provider leaves out without an error.
+    postcondition {
+      condition = alltrue([for role in [huaweicloud_identity_role.project[each.key].name, var.dataarts_role] :
+      contains(flatten([for granted in self.project_role : tolist(granted.roles)]), role)]) && contains(tolist(self.domain_roles), huaweicloud_identity_role.vault[each.key].name)
+      error_message = "The agency lacks a role. If this region has no ${var.dataarts_role}, set dataarts_role to one that it has; otherwise IAM did not know the new roles yet: apply again."
+    }
   }
 }

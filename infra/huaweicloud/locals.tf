@@ -1,5 +1,8 @@
 locals {
   project = var.project_name != "" ? var.project_name : var.region
+  # The project that DataArts is used in.
+  dataarts_project = var.dataarts_project_name != "" ? var.dataarts_project_name : local.project
+
   several = length(var.workspaces) > 1 || contains(var.workspaces, "*")
 
   # Where things lie in the bucket: see docs/format.md. The root is what stands before the first path segment with {workspace} in it.

@@ -5,6 +5,11 @@ resource "huaweicloud_lts_group" "functions" {
   tags        = var.tags
 }
 
+# FunctionGraph writes logs to LTS only where that was enabled in the project. Enabling it again changes nothing, and destroy leaves it enabled.
+resource "huaweicloud_fgs_lts_log_enable" "project" {
+  region = var.region
+}
+
 resource "huaweicloud_lts_stream" "function" {
   for_each = local.function_names
 

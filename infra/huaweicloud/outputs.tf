@@ -1,5 +1,5 @@
 output "bucket" {
-  description = "The bucket of the backups. It stays when the rest is destroyed, unless force_destroy was set"
+  description = "The bucket of the backups. It stays when the rest is destroyed: see remove_backups"
   value       = local.bucket
 }
 
@@ -47,6 +47,11 @@ output "first_backup" {
 output "verify" {
   description = "How to verify the newest backup"
   value       = "in FunctionGraph's console, test ${local.function_names.backup} with the event verify-latest; or on the page"
+}
+
+output "remove_backups" {
+  description = "How to delete the backups, all of them and for good; terraform destroy never does"
+  value       = "obsutil rm obs://${local.bucket} -r -f -v deletes every version of every object, which nothing brings back; then terraform destroy deletes the bucket"
 }
 
 output "worm" {

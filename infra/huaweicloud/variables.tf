@@ -20,7 +20,7 @@ variable "region" {
 }
 
 variable "project_name" {
-  description = "Name of the project that the functions and the workspaces are in; empty: the region's own, which has the region's name"
+  description = "Name of the project that the functions are in, which the provider has to be in, too (its project_name, or HW_PROJECT_NAME); empty: the region's own, which has the region's name"
   type        = string
   default     = ""
   validation {
@@ -30,12 +30,22 @@ variable "project_name" {
 }
 
 variable "project_id" {
-  description = "Id of the project that the workspaces are in; empty: that of the functions"
+  description = "Id of the project that the workspaces are in, where it is another one than the functions'; its name goes into dataarts_project_name. Empty: that of the functions"
   type        = string
   default     = ""
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]{0,64}$", var.project_id))
     error_message = "The id of a project has up to 64 of A-Z, a-z, 0-9, '_' and '-'."
+  }
+}
+
+variable "dataarts_project_name" {
+  description = "Name of the project with the id project_id: the agencies get dataarts_role in that one. Empty: project_id is empty, too"
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{0,64}$", var.dataarts_project_name))
+    error_message = "The name of a project has up to 64 of A-Z, a-z, 0-9, '_' and '-'."
   }
 }
 
@@ -197,7 +207,7 @@ variable "verify_schedule" {
 }
 
 variable "drill" {
-  description = "A restore drill of the newest backup into a workspace that is there for drills alone, and when it is held; null: none. source is the workspace whose backup is restored, needed where several are backed up"
+  description = "A restore drill of the newest backup into a workspace that is there for drills alone, and when it is held; null: none. The workspace is one that is not backed up, so the workspaces to back up are named, and not *. source is the workspace whose backup is restored, needed where several are backed up"
   type = object({
     workspace = string
     source    = optional(string, "")
@@ -262,11 +272,21 @@ variable "resource_buckets" {
 }
 
 variable "kms_key_id" {
-  description = "Id of the KMS key that the bucket is encrypted with; empty: a key of OBS's own (SSE-OBS)"
+  description = "Id of the KMS key that the bucket of the backups is encrypted with; empty: a key of OBS's own (SSE-OBS)"
   type        = string
   default     = ""
   validation {
     condition     = can(regex("^([0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12})?$", var.kms_key_id))
+    error_message = "The id of a KMS key looks like 0d0466b0-e727-4d9c-b35d-f84bb474a37f."
+  }
+}
+
+variable "resource_kms_key_ids" {
+  description = "Ids of the KMS keys that resource_buckets are encrypted with: the functions read with them, and the restore writes. Buckets that OBS encrypts with keys of its own need none"
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for id in var.resource_kms_key_ids : can(regex("^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$", id))])
     error_message = "The id of a KMS key looks like 0d0466b0-e727-4d9c-b35d-f84bb474a37f."
   }
 }
@@ -299,12 +319,6 @@ variable "access_log_days" {
     condition     = var.access_log_days >= 1 && floor(var.access_log_days) == var.access_log_days
     error_message = "A whole number of days, 1 at least."
   }
-}
-
-variable "force_destroy" {
-  description = "Whether terraform destroy deletes the bucket with every backup in it. As it is, a bucket that holds anything is not deleted, and destroy ends with an error that says so"
-  type        = bool
-  default     = false
 }
 
 variable "store_keys" {
@@ -375,17 +389,26 @@ variable "log_level" {
 # The gateway
 
 variable "gateway" {
-  description = "The dedicated APIG gateway in front of the Manage Backup page and the APIs; null: none, and the functions are invoked directly. auth is IAM or APP: a route without authentication is never published. environment_id is the environment to publish to, RELEASE if nothing is said. domain is a domain of yours that is bound to the group"
+  description = "The dedicated APIG gateway in front of the Manage Backup page and the APIs; null: none, and the functions are invoked directly. auth is APP, for the apps of the gateway that are authorized for the routes, or IAM, for the accounts in accounts, by their ids: with IAM authentication alone, whoever has an account of this cloud may call. A route without authentication is never published. environment_id is the environment to publish to, RELEASE if nothing is said. domain is a domain of yours that is bound to the group"
   type = object({
     instance_id    = string
-    auth           = optional(string, "IAM")
+    auth           = optional(string, "APP")
+    accounts       = optional(list(string), [])
     environment_id = optional(string, "DEFAULT_ENVIRONMENT_RELEASE_ID")
     domain         = optional(string, "")
   })
   default = null
   validation {
     condition     = var.gateway == null ? true : contains(["IAM", "APP"], var.gateway.auth)
-    error_message = "The authentication is IAM or APP."
+    error_message = "The authentication is APP or IAM."
+  }
+  validation {
+    condition     = var.gateway == null ? true : (var.gateway.auth == "IAM") == (length(var.gateway.accounts) > 0)
+    error_message = "IAM authentication lets every account of this cloud in: name in accounts the ids of those that may call. With APP, the gateway's apps are authorized instead, and accounts stays empty."
+  }
+  validation {
+    condition     = var.gateway == null ? true : alltrue([for id in var.gateway.accounts : can(regex("^[0-9a-f]{32}$", id))])
+    error_message = "Each account is its id: 32 of 0-9 and a-f, as My Credentials in the console shows it (account ID, domain ID)."
   }
   validation {
     condition     = var.gateway == null ? true : length(var.gateway.instance_id) > 0 && length(var.gateway.environment_id) > 0

@@ -3,7 +3,7 @@ terraform {
   required_providers {
     huaweicloud = {
       source  = "huaweicloud/huaweicloud"
-      version = ">= 1.74.0"
+      version = ">= 1.95.0, < 2.0.0"
     }
   }
 }

@@ -21,14 +21,14 @@ resource "opentelekomcloud_smn_subscription_v2" "email" {
 locals {
   topic_name = var.topic_urn == "" ? var.name : reverse(split(":", var.topic_urn))[0]
 
-  # Each invocation that fails logs a line with its errorType, and each backup one that begins {"level":…,"operation":"backup"} and ends with its status and
-  # the message "ended". LTS takes such a line apart at its punctuation, and its keyword alarms heed the case of letters. A verification logs the
-  # like, and is none.
+  # Whatever ends in the functions logs a line {"level":…,"requestId":…,"outcome":"BackupComplete","message":"outcome"}, which holds no name, path or error: these
+  # may hold any word. Each invocation that fails logs a line with its errorType. LTS takes a line apart at its punctuation, and its keyword alarms heed the case
+  # of letters. A name in another line that is such a word raises an alarm at worst; a complete backup is looked for with the name of the field besides.
   log_alarms = !var.alarms ? {} : {
     backup-failed = {
       stream      = "backup"
       description = "A backup or a verification failed"
-      keywords    = "BackupFailed or ConfigurationError or BadRequest or panicked"
+      keywords    = "BackupFailed or BackupPartial or VerificationFailed or ConfigurationError or BadRequest or panicked"
       condition   = ">="
       number      = 1
       range       = { unit = "minute", length = 5 }
@@ -38,17 +38,47 @@ locals {
     backup-late = {
       stream      = "backup"
       description = "A workspace has no complete backup of the last day"
-      keywords    = "ended and backup and COMPLETE not verify not FAILED not PARTIAL not PLANNED"
+      keywords    = "outcome and BackupComplete"
       condition   = "<"
       number      = contains(var.workspaces, "*") ? 1 : length(var.workspaces)
       range       = { unit = "hour", length = 24 }
       every       = { unit = "hour", length = 1 }
       checks      = var.late_after_hours - 23 # a check each hour: the first finds a day of 24 hours without one
     }
+    mass-deletion = {
+      stream      = "backup"
+      description = "More than a fifth of a workspace is gone; retention waits"
+      keywords    = "MassDeletionHold"
+      condition   = ">="
+      number      = 1
+      range       = { unit = "minute", length = 5 }
+      every       = { unit = "minute", length = 5 }
+      checks      = 1
+    }
+    backup-untold = {
+      stream      = "backup"
+      description = "A message about a backup could not be sent"
+      keywords    = "NotificationFailed"
+      condition   = ">="
+      number      = 1
+      range       = { unit = "minute", length = 5 }
+      every       = { unit = "minute", length = 5 }
+      checks      = 1
+    }
     restore-failed = {
       stream      = "restore"
-      description = "A restore was interrupted or could not begin"
-      keywords    = "RestoreInterrupted or ConfigurationError or BadRequest or panicked"
+      description = "A restore failed, is not complete, or was interrupted"
+      keywords    = "RestoreFailed or RestorePartial or RestoreInterrupted or ConfigurationError or BadRequest or panicked"
+      condition   = ">="
+      number      = 1
+      range       = { unit = "minute", length = 5 }
+      every       = { unit = "minute", length = 5 }
+      checks      = 1
+    }
+    restore-untold = {
+      stream      = "restore"
+      description = "A message about a restore or drill could not be sent"
+      keywords    = "NotificationFailed"
       condition   = ">="
       number      = 1
       range       = { unit = "minute", length = 5 }
@@ -75,7 +105,7 @@ resource "opentelekomcloud_lts_keywords_alarm_rule_v2" "log" {
   description            = each.value.description
   severity               = "CRITICAL"
   send_notifications     = true
-  notification_frequency = 60 # minutes
+  notification_frequency = each.key == "backup-late" ? 360 : 60 # minutes
 
   keywords_requests {
     keyword                = each.value.keywords

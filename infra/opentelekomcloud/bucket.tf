@@ -1,12 +1,11 @@
 resource "opentelekomcloud_obs_bucket" "backups" {
   count = var.create_bucket ? 1 : 0
 
-  bucket        = var.bucket
-  region        = var.region
-  acl           = "private"
-  versioning    = true
-  force_destroy = var.force_destroy
-  tags          = var.tags
+  bucket     = var.bucket
+  region     = var.region
+  acl        = "private"
+  versioning = true
+  tags       = var.tags
 
   # OBS encrypts with a key of KMS here or not at all: the provider knows no other way.
   dynamic "server_side_encryption" {
@@ -72,11 +71,10 @@ resource "opentelekomcloud_obs_bucket_policy" "backups" {
 resource "opentelekomcloud_obs_bucket" "access_logs" {
   count = var.create_bucket && var.access_log_bucket == "" ? 1 : 0
 
-  bucket        = "${var.bucket}-logs"
-  region        = var.region
-  acl           = "log-delivery-write"
-  force_destroy = var.force_destroy
-  tags          = var.tags
+  bucket = "${var.bucket}-logs"
+  region = var.region
+  acl    = "log-delivery-write"
+  tags   = var.tags
 
   lifecycle_rule {
     name    = "old-logs"

@@ -21,31 +21,45 @@ locals {
     LOG_LEVEL            = var.log_level
   }
 
-  # An empty variable counts as none, and takes room of the 2 KB all the same.
-  environment = {
+  # What is known before anything is made. An empty variable counts as none, and takes room of the 2 KB all the same.
+  known = {
     backup = { for name, value in merge(local.settings, {
       DATAARTS_INSTANCE_ID   = var.instance_id
       FUNCTIONGRAPH_ENDPOINT = var.functiongraph_endpoint
       BACKUP_TIME_ZONE       = var.time_zone
       BACKUP_KEEP            = var.keep
       BACKUP_RECIPIENTS      = join(",", var.recipients)
-      NOTIFY_TOPIC_URN       = local.topic_urn
       SMN_ENDPOINT           = var.smn_endpoint
     }) : name => value if value != "" }
 
     restore = { for name, value in merge(local.settings, {
       BACKUP_RECIPIENTS = join(",", var.recipients)
-      NOTIFY_TOPIC_URN  = local.topic_urn
       SMN_ENDPOINT      = var.smn_endpoint
+    }) : name => value if value != "" }
+
+    console = { for name, value in merge(local.settings, {
+      FUNCTIONGRAPH_ENDPOINT = var.functiongraph_endpoint
+      BACKUP_TIME_ZONE       = var.time_zone
     }) : name => value if value != "" }
   }
 
+  environment = {
+    backup  = merge(local.known.backup, { NOTIFY_TOPIC_URN = local.topic_urn })
+    restore = merge(local.known.restore, { NOTIFY_TOPIC_URN = local.topic_urn })
+  }
+
   # By itself, because it needs the backup function, which needs what is above.
-  console_environment = { for name, value in merge(local.settings, {
-    BACKUP_FUNCTION        = opentelekomcloud_fgs_function_v2.backup.urn
-    FUNCTIONGRAPH_ENDPOINT = var.functiongraph_endpoint
-    BACKUP_TIME_ZONE       = var.time_zone
-  }) : name => value if value != "" }
+  console_environment = merge(local.known.console, { BACKUP_FUNCTION = opentelekomcloud_fgs_function_v2.backup.urn })
+
+  # What is counted before the topic and the backup function are there: URNs as they will be, in a project whose id is as long as ids are.
+  an_id      = join("", [for i in range(32) : "0"])
+  a_topic    = var.topic_urn != "" ? var.topic_urn : "urn:smn:${var.region}:${local.an_id}:${var.name}"
+  a_function = "urn:fss:${var.region}:${local.an_id}:function:${local.app}:${local.function_names.backup}:latest"
+  counted = {
+    backup  = merge(local.known.backup, { NOTIFY_TOPIC_URN = local.a_topic })
+    restore = merge(local.known.restore, { NOTIFY_TOPIC_URN = local.a_topic })
+    console = merge(local.known.console, { BACKUP_FUNCTION = local.a_function })
+  }
 
   # What the platform keeps encrypted. HUAWEICLOUD_SDK_* is not among it: on FunctionGraph the agency's keys come with every invocation, and those
   # would not be looked at.
@@ -98,7 +112,7 @@ resource "opentelekomcloud_fgs_function_v2" "backup" {
 
   lifecycle {
     precondition {
-      condition     = length(local.environment.backup) + length(local.secret_names.backup) <= local.most_variables && length(jsonencode(local.environment.backup)) + local.secret_sizes.backup <= local.most_text
+      condition     = length(local.counted.backup) + length(local.secret_names.backup) <= local.most_variables && length(jsonencode(local.counted.backup)) + local.secret_sizes.backup <= local.most_text
       error_message = "The settings of the backup function are more than 20 variables or 2 KB, which FunctionGraph takes in all: shorten them (workspaces, recipients, endpoints)."
     }
     precondition {
@@ -142,8 +156,12 @@ resource "opentelekomcloud_fgs_function_v2" "restore" {
 
   lifecycle {
     precondition {
-      condition     = length(local.environment.restore) + length(local.secret_names.restore) <= local.most_variables && length(jsonencode(local.environment.restore)) + local.secret_sizes.restore <= local.most_text
+      condition     = length(local.counted.restore) + length(local.secret_names.restore) <= local.most_variables && length(jsonencode(local.counted.restore)) + local.secret_sizes.restore <= local.most_text
       error_message = "The settings of the restore function are more than 20 variables or 2 KB, which FunctionGraph takes in all: shorten them (workspaces, recipients, endpoints)."
+    }
+    precondition {
+      condition     = !contains(var.resource_buckets, var.bucket)
+      error_message = "The bucket of the backups is none for files of resources: the restore function may overwrite and delete what is in those."
     }
   }
 }
@@ -174,7 +192,7 @@ resource "opentelekomcloud_fgs_function_v2" "console" {
 
   lifecycle {
     precondition {
-      condition     = length(local.console_environment) + length(local.secret_names.console) <= local.most_variables && length(jsonencode(local.console_environment)) + local.secret_sizes.console <= local.most_text
+      condition     = length(local.counted.console) + length(local.secret_names.console) <= local.most_variables && length(jsonencode(local.counted.console)) + local.secret_sizes.console <= local.most_text
       error_message = "The settings of the console function are more than 20 variables or 2 KB, which FunctionGraph takes in all: shorten them (workspaces, endpoints)."
     }
   }

@@ -26,7 +26,8 @@ locals {
     "POST /restores/{id}/undo"         = "restore"
   }
 
-  published = var.gateway == null ? {} : local.routes
+  published     = var.gateway == null ? {} : local.routes
+  only_accounts = try(var.gateway.auth == "IAM", false)
 }
 
 resource "opentelekomcloud_apigw_group_v2" "functions" {
@@ -82,4 +83,28 @@ resource "opentelekomcloud_apigw_api_publishment_v2" "route" {
   gateway_id     = var.gateway.instance_id
   environment_id = var.gateway.environment_id
   api_id         = opentelekomcloud_apigw_api_v2.route[each.key].id
+
+  lifecycle {
+    # What is changed of a route holds only once it is published again.
+    replace_triggered_by = [opentelekomcloud_apigw_api_v2.route[each.key].security_authentication_type]
+  }
+}
+
+# With IAM authentication, whoever has an account of this cloud may call: these accounts alone are let through.
+resource "opentelekomcloud_apigw_acl_policy_v2" "accounts" {
+  count = local.only_accounts ? 1 : 0
+
+  gateway_id  = var.gateway.instance_id
+  name        = "${replace(var.name, "-", "_")}_accounts"
+  type        = "PERMIT"
+  entity_type = "DOMAIN_ID"
+  value       = join(",", var.gateway.accounts)
+}
+
+resource "opentelekomcloud_apigw_acl_policy_associate_v2" "accounts" {
+  count = local.only_accounts ? 1 : 0
+
+  gateway_id  = var.gateway.instance_id
+  policy_id   = opentelekomcloud_apigw_acl_policy_v2.accounts[0].id
+  publish_ids = [for route in opentelekomcloud_apigw_api_publishment_v2.route : route.publish_id]
 }

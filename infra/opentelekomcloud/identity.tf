@@ -18,7 +18,7 @@ locals {
     resource = ["${local.object}${local.root}*"]
   }
 
-  # Files of resources lie in other buckets.
+  # Files of resources lie in other buckets. The console reads them to compare a backup with the live workspace.
   list_resource_files = length(var.resource_buckets) == 0 ? [] : [{
     effect   = "Allow"
     action   = ["obs:bucket:ListBucket"]
@@ -58,11 +58,17 @@ locals {
       local.read,
       {
         effect = "Allow"
-        action = ["obs:object:PutObject", "obs:object:DeleteObject", "obs:object:AbortMultipartUpload"]
+        action = ["obs:object:PutObject", "obs:object:DeleteObject"]
         resource = concat(
           [for folder in ["restores", "drills"] : "${local.object}${local.root}${folder}/*"],
           distinct([for folder in concat([local.root], local.vaults) : "${local.object}${folder}leases/*.json"]),
         )
+      },
+      {
+        # A file that is saved before it is overwritten may be large.
+        effect   = "Allow"
+        action   = ["obs:object:AbortMultipartUpload"]
+        resource = ["${local.object}${local.root}restores/*"]
       },
       {
         # A restore that is asked for by HTTP is stored, and its event runs it.
@@ -72,7 +78,7 @@ locals {
       },
     ], local.list_resource_files, local.write_resource_files)
 
-    console = [
+    console = concat([
       local.list,
       local.read,
       {
@@ -85,7 +91,7 @@ locals {
         action   = ["obs:object:PutObject", "obs:object:DeleteObject"]
         resource = [for folder in local.vaults : "${local.object}${folder}leases/*.json"]
       },
-    ]
+    ], local.list_resource_files, local.read_resource_files)
   }
 
   function_path = "FUNCTIONGRAPH:*:*:function:${local.app}/"
@@ -98,10 +104,12 @@ locals {
     resource = null
   }
 
-  use_key = var.kms_key_id == "" ? [] : [{
+  # The key of the bucket, and those of the files of resources.
+  keys = distinct(compact(concat([var.kms_key_id], var.resource_kms_key_ids)))
+  use_keys = length(local.keys) == 0 ? [] : [{
     effect   = "Allow"
     action   = ["kms:cmk:get", "kms:cmk:generate", "kms:cmk:crypto", "kms:dek:create", "kms:dek:crypto"]
-    resource = ["KMS:*:*:KeyId:${var.kms_key_id}"]
+    resource = [for id in local.keys : "KMS:*:*:KeyId:${id}"]
   }]
 
   project_statements = {
@@ -113,9 +121,9 @@ locals {
         action   = ["functiongraph:function:invokeAsync"]
         resource = ["${local.function_path}${local.function_names.backup}"]
       },
-    ], local.use_key)
+    ], local.use_keys)
 
-    restore = concat([local.tell], local.use_key)
+    restore = concat([local.tell], local.use_keys)
 
     console = concat([
       {
@@ -129,7 +137,7 @@ locals {
         action   = ["functiongraph:trigger:list", "functiongraph:trigger:update", "functiongraph:trigger:create", "functiongraph:trigger:delete"]
         resource = ["${local.function_path}${local.function_names.backup}", "FUNCTIONGRAPH:*:*:trigger:*"]
       },
-    ], local.use_key)
+    ], local.use_keys)
   }
 }
 
@@ -179,6 +187,20 @@ resource "opentelekomcloud_identity_agency_v3" "function" {
   domain_roles          = [opentelekomcloud_identity_role_v3.vault[each.key].display_name]
   project_role {
     project = local.project
-    roles   = [opentelekomcloud_identity_role_v3.project[each.key].display_name, var.dataarts_role]
+    roles   = concat([opentelekomcloud_identity_role_v3.project[each.key].display_name], local.dataarts_project == local.project ? [var.dataarts_role] : [])
+  }
+  dynamic "project_role" {
+    for_each = local.dataarts_project == local.project ? [] : [local.dataarts_project]
+    content {
+      project = project_role.value
+      roles   = [var.dataarts_role]
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = (var.project_id == "") == (var.dataarts_project_name == "")
+      error_message = "Where the workspaces are in another project than the functions, name it twice: project_id and dataarts_project_name."
+    }
   }
 }

@@ -88,6 +88,10 @@ resource "opentelekomcloud_fgs_trigger_v2" "drill" {
       error_message = "A drill is held in a workspace of its own: one that is backed up would be written into."
     }
     precondition {
+      condition     = !contains(var.workspaces, "*")
+      error_message = "With * the drill's workspace is backed up like every other, and the drill refuses it: name the workspaces to back up."
+    }
+    precondition {
       condition     = var.drill.source != "" || !local.several
       error_message = "Several workspaces are backed up: say in drill.source which one's backup is restored."
     }

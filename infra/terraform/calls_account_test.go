@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -204,6 +205,13 @@ func (a *account) note(r *http.Request, action, on string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.calls[call{caller, action, on}] = true
+}
+
+// made are the calls that were made so far.
+func (a *account) made() []call {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Keys(a.calls))
 }
 
 // noteStore names what a request to OBS needs ("Bucket-Related Actions" and "Object-Related Actions" of OBS's permissions).

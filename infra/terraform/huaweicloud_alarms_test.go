@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -101,16 +103,20 @@ func TestHuaweiCloud_TheAlarmsFindWhatTheFunctionsSay(t *testing.T) {
 	}
 	script(localtest.Workspace, `{"name":"COMPLETE","type":"Shell","directory":"/","content":"ended"}`)
 
-	type counts struct{ complete, backupFailed, restoreFailed, drillFailed int }
+	type counts struct {
+		complete                                                       int // lines, because the alarm counts them
+		backupFailed, massDeletion, untold, restoreFailed, drillFailed bool
+	}
 	check := func(what, log string, want counts) {
 		t.Helper()
-		got := counts{found(t, p, "backup-late", log), found(t, p, "backup-failed", log), found(t, p, "restore-failed", log), found(t, p, "drill-failed", log)}
-		if got != want {
+		is := func(name string) bool { return found(t, p, name, log) > 0 }
+		got := counts{found(t, p, "backup-late", log), is("backup-failed"), is("mass-deletion"), is("backup-untold"), is("restore-failed"), is("drill-failed")}
+		if got != want || is("backup-untold") != is("restore-untold") { // the same in two logs
 			t.Errorf("%s: %+v, want %+v in\n%s", what, got, want, log)
 		}
 	}
 
-	check("a verification of nothing", invoked(t, backup, []byte(`{"verify":"latest"}`)), counts{backupFailed: 1})
+	check("a verification of nothing", invoked(t, backup, []byte(`{"verify":"latest"}`)), counts{backupFailed: true})
 	check("a dry run", invoked(t, backup, []byte(`{"dryRun":true}`)), counts{})
 	check("a backup", invoked(t, backup, functiongraph.TimerEvent("nightly", midnight, "{}")), counts{complete: 1})
 	check("the same one again", invoked(t, backup, functiongraph.TimerEvent("nightly", midnight, "{}")), counts{complete: 1})
@@ -120,15 +126,35 @@ func TestHuaweiCloud_TheAlarmsFindWhatTheFunctionsSay(t *testing.T) {
 	check("a verification with one backup before it", invoked(t, backup, []byte(`{"verify":"latest"}`)), counts{})
 	check("a verification of the one before", invoked(t, backup, []byte(`{"verify":"2026-11-22"}`)), counts{})
 	check("a drill", invoked(t, restore, []byte(drills)), counts{})
-	check("what nobody understands", invoked(t, backup, []byte(`{"frobnicate":1}`)), counts{backupFailed: 1, restoreFailed: 1})
-	check("no settings", invoked(t, handler.Backup(handler.Options{Lookup: func(string) (string, bool) { return "", false }}), []byte(`{}`)), counts{backupFailed: 1, restoreFailed: 1})
+	check("what nobody understands", invoked(t, backup, []byte(`{"frobnicate":1}`)), counts{backupFailed: true, restoreFailed: true})
+	check("no settings", invoked(t, handler.Backup(handler.Options{Lookup: func(string) (string, bool) { return "", false }}), []byte(`{}`)), counts{backupFailed: true, restoreFailed: true})
 
 	script(localtest.Other, `{"name":"in_the_way","type":"Shell","directory":"/","content":"true"}`)
-	check("a drill in a workspace that is not empty", invoked(t, restore, []byte(drills)), counts{drillFailed: 1})
+	check("a drill in a workspace that is not empty", invoked(t, restore, []byte(drills)), counts{drillFailed: true})
 
 	script(localtest.Workspace, `{"name":"later","type":"Shell","directory":"/","content":"true"}`)
 	broken := handler.Backup(handler.Options{Lookup: cloud.Environment(map[string]string{"HUAWEICLOUD_SDK_SK": "another"})})
-	check("a backup that fails", invoked(t, broken, functiongraph.TimerEvent("nightly", midnight.AddDate(0, 0, 2), "{}")), counts{backupFailed: 1})
+	check("a backup that fails", invoked(t, broken, functiongraph.TimerEvent("nightly", midnight.AddDate(0, 0, 2), "{}")), counts{backupFailed: true})
+
+	// Names that are words of the alarms.
+	check("a backup into a folder that is named like another end", invoked(t, backup, functiongraph.TimerEvent("nightly", midnight, `{"folder":"verify/BackupFailure"}`)), counts{complete: 1})
+	check("a backup that fails in a folder that is named like a good end", invoked(t, broken, functiongraph.TimerEvent("nightly", midnight, `{"folder":"BackupComplete/COMPLETE"}`)),
+		counts{backupFailed: true})
+
+	people := httptest.NewTLSServer(http.NotFoundHandler()) // with a certificate that nobody has signed
+	t.Cleanup(people.Close)
+	topic := map[string]string{"NOTIFY_TOPIC_URN": "urn:smn:eu-west-101:0123:a", "SMN_ENDPOINT": people.URL}
+	untold := handler.Backup(handler.Options{Lookup: cloud.Environment(topic)})
+	check("a backup of which nobody could be told", invoked(t, untold, functiongraph.TimerEvent("nightly", midnight.AddDate(0, 0, 3), "{}")), counts{complete: 1, untold: true})
+	check("a drill of whose failure nobody could be told", invoked(t, handler.Restore(handler.Options{Lookup: cloud.Environment(topic)}), []byte(drills)), counts{untold: true, drillFailed: true})
+
+	check("a restore that is refused", invoked(t, restore, []byte(`{"date":"latest","duplicateNamePolicy":"fail"}`)), counts{restoreFailed: true})
+	check("a restore", invoked(t, restore, []byte(`{"date":"latest","duplicateNamePolicy":"skip"}`)), counts{})
+	check("a restore that cannot be understood", invoked(t, restore, []byte(`{"date":"latest"}`)), counts{restoreFailed: true})
+	check("a drill that cannot be understood", invoked(t, restore, []byte(`{"drill":{"workspace":""}}`)), counts{restoreFailed: true, drillFailed: true, backupFailed: true})
+
+	cloud.Handle(localtest.Workspace).Wipe()
+	check("a night after a mass deletion", invoked(t, backup, functiongraph.TimerEvent("nightly", midnight.AddDate(0, 0, 4), "{}")), counts{complete: 1, massDeletion: true})
 }
 
 func TestHuaweiCloud_TheAlarmForALateBackupWantsOneOfEveryWorkspace(t *testing.T) {

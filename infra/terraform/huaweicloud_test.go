@@ -39,14 +39,16 @@ func few() map[string]any {
 // many are inputs that set everything that changes what a function is told.
 func many() map[string]any {
 	return map[string]any{
-		"region": "eu-west-101", "project_id": "b384b9e9ab9b4ee8994c8633aabc9505", "workspaces": []string{"*"}, "instance_id": "6b88ad0541514d45a1d9ff0cd6e2bf4e",
+		"region": "eu-west-101", "project_id": "b384b9e9ab9b4ee8994c8633aabc9505", "dataarts_project_name": "eu-west-101_data",
+		"workspaces": []string{"0dd3a0e6b0c64a0e8d0fbb5f4a7d9c11", "0dd3a0e6b0c64a0e8d0fbb5f4a7d9c12"}, "instance_id": "6b88ad0541514d45a1d9ff0cd6e2bf4e",
 		"dataarts_endpoint": "https://dayu-dlf.example.com", "dataarts_v2_endpoint": "https://dayu.example.com", "rate_limit": 12.5,
 		"obs_endpoint": "https://obs.example.com", "functiongraph_endpoint": "https://functiongraph.example.com", "smn_endpoint": "https://smn.example.com",
 		"bucket": "vault", "location": "factory/{workspace}", "nightly_folder": "nights", "time_zone": "Europe/Berlin", "keep": "daily=30,weekly=8",
 		"recipients":       []string{"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"},
 		"restore_identity": "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX",
 		"store_keys":       map[string]any{"access_key": "AK", "secret_key": "SK", "security_token": "token"},
-		"resource_buckets": []string{"jars"}, "kms_key_id": "0d0466b0-e727-4d9c-b35d-f84bb474a37f", "log_level": "debug", "alarm_user": "operator",
+		"resource_buckets": []string{"jars"}, "kms_key_id": "0d0466b0-e727-4d9c-b35d-f84bb474a37f",
+		"resource_kms_key_ids": []string{"1d0466b0-e727-4d9c-b35d-f84bb474a37f"}, "log_level": "debug", "alarm_user": "operator",
 		"emails":  []string{"operator@example.com"},
 		"drill":   map[string]any{"workspace": "drills", "source": "0dd3a0e6b0c64a0e8d0fbb5f4a7d9c11"},
 		"gateway": map[string]any{"instance_id": "9a1c", "domain": "backups.example.com"},
@@ -158,7 +160,7 @@ func TestHuaweiCloud_SecretsAreNotInPlainSight(t *testing.T) {
 func TestHuaweiCloud_TheFunctionsStartWithTheirSettings(t *testing.T) {
 	t.Parallel()
 	for name, inputs := range map[string]map[string]any{
-		"few": few(), "many": many(),
+		"few": few(), "many": many(), "every": with(few(), map[string]any{"workspaces": []string{"*"}, "instance_id": "i"}),
 		"several":  with(few(), map[string]any{"workspaces": []string{"a", "b"}}),
 		"a folder": with(few(), map[string]any{"location": "a/b"}),
 	} {
@@ -311,8 +313,8 @@ func described(t *testing.T) map[string]string {
 
 func TestHuaweiCloud_EveryRouteIsPublishedWithAuthentication(t *testing.T) {
 	t.Parallel()
-	for _, auth := range []string{"IAM", "APP"} {
-		p := planned(t, huaweicloud, with(many(), map[string]any{"gateway": map[string]any{"instance_id": "9a1c", "auth": auth}}))
+	for auth, accounts := range map[string][]string{"IAM": {anAccount}, "APP": {}} {
+		p := planned(t, huaweicloud, with(many(), map[string]any{"gateway": map[string]any{"instance_id": "9a1c", "auth": auth, "accounts": accounts}}))
 		routes := map[string]string{}
 		for address, r := range p.Resources {
 			if !strings.HasPrefix(address, "huaweicloud_apig_api.") {

@@ -30,7 +30,7 @@ func otcFew() map[string]any {
 
 // otcMany are inputs that set everything there is.
 func otcMany() map[string]any {
-	return with(many(), map[string]any{"region": "eu-de", "worm_days": 30, "gateway": map[string]any{"instance_id": "9a1c"}, "tags": map[string]any{"service": "backup"}})
+	return with(many(), map[string]any{"region": "eu-de", "worm_days": 30, "gateway": map[string]any{"instance_id": "9a1c", "auth": "IAM", "accounts": []string{anAccount}}, "tags": map[string]any{"service": "backup"}})
 }
 
 func otcTried(inputs map[string]any) (*plan.Plan, error) {
@@ -224,8 +224,8 @@ func TestOpenTelekomCloud_TheTimersAskForWhatTheyAreNamedFor(t *testing.T) {
 func TestOpenTelekomCloud_EveryRouteIsPublishedWithAuthentication(t *testing.T) {
 	t.Parallel()
 	const api = "opentelekomcloud_apigw_api_v2.route"
-	for _, auth := range []string{"IAM", "APP"} {
-		p := otcPlanned(t, with(otcMany(), map[string]any{"gateway": map[string]any{"instance_id": "9a1c", "auth": auth}}))
+	for auth, accounts := range map[string][]string{"IAM": {anAccount}, "APP": {}} {
+		p := otcPlanned(t, with(otcMany(), map[string]any{"gateway": map[string]any{"instance_id": "9a1c", "auth": auth, "accounts": accounts}}))
 		routes := map[string]string{}
 		for address, r := range p.Resources {
 			key, is := strings.CutPrefix(address, api)
@@ -336,7 +336,7 @@ func TestOpenTelekomCloud_TheBucketKeepsWhatItHas(t *testing.T) {
 	t.Parallel()
 	bucket := resource(t, otcPlanned(t, otcMany()), "opentelekomcloud_obs_bucket.backups[0]")
 	rules, _ := bucket["lifecycle_rule"].([]any)
-	if bucket["acl"] != "private" || bucket["versioning"] != true || bucket["force_destroy"] != false || len(rules) != 1 || rules[0].(map[string]any)["expiration"] != nil {
+	if bucket["acl"] != "private" || bucket["versioning"] != true || bucket["force_destroy"] != nil || len(rules) != 1 || rules[0].(map[string]any)["expiration"] != nil {
 		t.Errorf("the bucket is %v", bucket)
 	}
 	for _, block := range []string{"worm_policy", "server_side_encryption", "logging"} {
@@ -357,6 +357,10 @@ func TestOpenTelekomCloud_MistakesAreRefusedBeforeAnythingIsMade(t *testing.T) {
 		"a project below":           {map[string]any{"project_name": "eu-de_data"}, "opentelekomcloud_fgs_trigger_v2.restore_requests"},
 		"WORM by halves":            {map[string]any{"worm_days": 0.5}, "variable worm_days"},
 		"several in one folder":     {map[string]any{"workspaces": []string{"a", "b"}, "location": "dataarts"}, "opentelekomcloud_fgs_function_v2.backup"},
+		"IAM for everybody":         {map[string]any{"gateway": map[string]any{"instance_id": "9a1c", "auth": "IAM"}}, "variable gateway"},
+		"backups among resources":   {map[string]any{"resource_buckets": []string{"vault"}}, "opentelekomcloud_fgs_function_v2.restore"},
+		"another project by half":   {map[string]any{"project_id": "b384b9e9ab9b4ee8994c8633aabc9505"}, "opentelekomcloud_identity_agency_v3.function[\"backup\"]"},
+		"a drill beside all":        {map[string]any{"workspaces": []string{"*"}, "instance_id": "i", "drill": map[string]any{"workspace": "c", "source": "a"}}, "opentelekomcloud_fgs_trigger_v2.drill[0]"},
 		"a drill among the backups": {map[string]any{"drill": map[string]any{"workspace": "0dd3a0e6b0c64a0e8d0fbb5f4a7d9c11"}}, "opentelekomcloud_fgs_trigger_v2.drill[0]"},
 		"alarms in nobody's name":   {map[string]any{"alarm_user": ""}, "opentelekomcloud_lts_keywords_alarm_rule_v2.log[\"backup-failed\"]"},
 		"more settings than 2 KB":   {map[string]any{"recipients": slices.Repeat([]string{"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"}, 32)}, "opentelekomcloud_fgs_function_v2.backup"},

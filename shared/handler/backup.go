@@ -72,7 +72,7 @@ func Backup(options Options) runtime.Handler {
 				s.tellOfFailure(ctx, inv, "nothing is backed up", err)
 			}
 			if o := j.outcome(vault.Failed, err); o != "" {
-				o.log(ctx)
+				o.log(ctx, j.operation())
 			}
 			return nil, failure("BackupFailed", err)
 		}

@@ -136,7 +136,7 @@ func (j job) digest(ctx context.Context, res *backup.Result, after *aftermath) {
 	}
 	line.Str("operation", "digest").Interface("digest", d).Msg("what has changed since the backup before")
 	if d.MassLoss {
-		massDeletionHold.log(ctx)
+		massDeletionHold.log(ctx, "digest")
 		after.warn("more than a fifth of what the backup before holds is gone")
 	}
 }

@@ -50,7 +50,7 @@ func (s *session) publish(ctx context.Context, inv runtime.Invocation, subject, 
 	err := s.send(ctx, inv, subject, message)
 	if err != nil {
 		zerolog.Ctx(ctx).Warn().Err(err).Str("operation", "notify").Msg("the notification could not be sent")
-		notificationFailed.log(ctx)
+		notificationFailed.log(ctx, "notify")
 	}
 	return err
 }

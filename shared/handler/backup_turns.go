@@ -109,7 +109,7 @@ func (t *turn) conclude(ctx context.Context) {
 	}
 	t.log(ctx, t.res, t.err, t.started)
 	if o := t.outcome(t.res.Status, t.err); o != "" {
-		o.log(ctx)
+		o.log(ctx, t.operation())
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 func (r *restoring) timer(ctx context.Context, e event.Timer) (any, error) {
 	command, err := timedDrill(e)
 	if err != nil {
-		drillFailed.log(ctx)
+		drillFailed.log(ctx, "drill")
 		r.tellOfFault(ctx, "drill", fmt.Errorf("the timer %s: %w", e.Name, err)) // Nobody reads the answer of a timer.
 		return nil, failure("BadRequest", err)
 	}
@@ -54,7 +54,7 @@ func timedDrill(e event.Timer) (drill.Command, error) {
 func (r *restoring) drillCommand(ctx context.Context, data []byte) (any, error) {
 	command, err := drill.ParseCommand(data)
 	if err != nil {
-		drillFailed.log(ctx)
+		drillFailed.log(ctx, "drill")
 		if r.inv.Async { // Nobody reads the answer.
 			r.tellOfFault(ctx, "drill", err)
 		}
@@ -73,7 +73,7 @@ func (r *restoring) drillCommand(ctx context.Context, data []byte) (any, error) 
 func (r *restoring) drillObject(ctx context.Context, key, etag string, data []byte) (any, error) {
 	command, err := drill.ParseCommand(data)
 	if err != nil {
-		drillFailed.log(ctx)
+		drillFailed.log(ctx, "drill")
 		return r.refuseObject(ctx, requestID(key, etag), data, fmt.Errorf("%s: %w", key, err))
 	}
 	id := "drill-" + vault.Hash([]byte(key + "\n" + etag))[:16]
@@ -102,7 +102,7 @@ func (r *restoring) drill(ctx context.Context, id string, spec drill.Spec) (any,
 		options.Tell = r.tellOfDrill
 	}
 	record, err := drill.Run(ctx, id, spec, options)
-	outcomeOfDrill(record, err).log(ctx)
+	outcomeOfDrill(record, err).log(ctx, "drill")
 	var answer any
 	if record != nil {
 		answer = record

@@ -33,10 +33,10 @@ const (
 	notificationFailed outcome = "NotificationFailed"
 )
 
-// log writes the line that the alarms look for. Nothing else writes the field outcome, and the line holds no text from elsewhere: no path, no name of an
+// log writes the line that the alarms look for, and of which operation it tells. Nothing else writes the field outcome, and the line holds no text from elsewhere: no path, no name of an
 // asset and no error, which may hold any word. An alarm that waits for a good end would else take a failure for one, or overlook a good one. What there is
 // to say besides stands in the lines before it, with the same requestId and runId.
-func (o outcome) log(ctx context.Context) {
+func (o outcome) log(ctx context.Context, operation string) {
 	line := zerolog.Ctx(ctx).Info()
 	switch o {
 	case backupPartial, backupFailed, verificationFailed, restorePartial, restoreFailed, restoreInterrupted, drillFailed, drillInterrupted:
@@ -44,7 +44,7 @@ func (o outcome) log(ctx context.Context) {
 	case massDeletionHold, notificationFailed:
 		line = zerolog.Ctx(ctx).Warn()
 	}
-	line.Str("outcome", string(o)).Msg("outcome")
+	line.Str("operation", operation).Str("outcome", string(o)).Msg("outcome")
 }
 
 // outcome is that of the job for one workspace; empty for a dry run, which does nothing.

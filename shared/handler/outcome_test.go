@@ -18,7 +18,7 @@ func TestOutcomes_are_logged_in_one_place(t *testing.T) {
 				return err
 			}
 			text, err := os.ReadFile(file)
-			for range strings.Count(string(text), `("outcome"`) {
+			for range strings.Count(string(text), `Str("outcome"`) {
 				writers = append(writers, file)
 			}
 			return err

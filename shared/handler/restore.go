@@ -67,7 +67,7 @@ func Restore(options Options) runtime.Handler {
 			req, err := restore.ParseRequest(e.JSON)
 			if err != nil {
 				report, err := r.refused(options.NewID(), err)
-				restoreFailed.log(ctx)
+				restoreFailed.log(ctx, "restore")
 				if inv.Async { // Nobody reads the answer.
 					r.tellOfRestore(ctx, restore.Request{}, report, nil)
 				}
@@ -114,7 +114,7 @@ func (r *restoring) run(ctx context.Context, req restore.Request) (any, error) {
 	} else {
 		report, err = restore.Run(ctx, req, r.restoreOptions())
 	}
-	outcomeOfRestore(report, err).log(ctx)
+	outcomeOfRestore(report, err).log(ctx, "restore")
 	if err != nil {
 		err = r.advised(err)
 		r.tellOfRestore(ctx, req, report, err)
@@ -216,7 +216,7 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 		data, info, err = store.ReadAll(ctx, bucket, o.Keys[i], maxRequest)
 	}
 	if errors.Is(err, store.ErrTooLarge) {
-		restoreFailed.log(ctx)
+		restoreFailed.log(ctx, "restore")
 		return r.refuseObject(ctx, requestID(key, o.ETag), nil, fmt.Errorf("%s: a restore request has %d bytes at most", key, maxRequest))
 	}
 	if err != nil {
@@ -228,7 +228,7 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 	id := requestID(key, info.ETag)
 	req, err := restore.ParseRequest(data)
 	if err != nil {
-		restoreFailed.log(ctx)
+		restoreFailed.log(ctx, "restore")
 		return r.refuseObject(ctx, id, data, fmt.Errorf("%s: %w", key, err))
 	}
 	if req.ID == "" {

@@ -4,7 +4,7 @@ terraform {
   required_providers {
     huaweicloud = {
       source  = "huawei.com/provider/huaweicloud"
-      version = ">= 1.74.0"
+      version = ">= 1.95.0, < 2.0.0"
     }
   }
 }

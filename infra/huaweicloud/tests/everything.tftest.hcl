@@ -1,17 +1,20 @@
-# Every workspace of an instance, with everything that can be set.
+# Several workspaces of an instance, with everything that can be set.
 
 mock_provider "huaweicloud" {
   mock_resource "huaweicloud_fgs_function" {
     defaults = { urn = "urn:fss:ap-southeast-3:0123456789abcdef:function:default:mock:latest" }
+  }
+  mock_resource "huaweicloud_apig_api_publishment" {
+    defaults = { publish_id = "aa0a0e6b0c64a0e8d0fbb5f4a7d9c11a" }
   }
 }
 
 variables {
   name              = "nights"
   region            = "ap-southeast-3"
-  project_name      = "ap-southeast-3_data"
+  project_name      = "ap-southeast-3_functions"
   project_id        = "b384b9e9ab9b4ee8994c8633aabc9505"
-  workspaces        = ["*"]
+  workspaces        = ["0dd3000000000000000000000000aaaa", "0dd3000000000000000000000000bbbb"]
   instance_id       = "6b88ad0541514d45a1d9ff0cd6e2bf4e"
   bucket            = "nights-test"
   location          = "factory/{workspace}"
@@ -31,8 +34,11 @@ variables {
     restore = "https://packages.obs.ap-southeast-3.myhuaweicloud.com/1/restore.zip"
     console = "https://packages.obs.ap-southeast-3.myhuaweicloud.com/1/console.zip"
   }
+  dataarts_project_name = "ap-southeast-3_data"
+  resource_kms_key_ids  = ["1d0466b0-e727-4d9c-b35d-f84bb474a37f"]
+
   drill   = { workspace = "0dd3000000000000000000000000dddd", source = "0dd3000000000000000000000000aaaa" }
-  gateway = { instance_id = "9a1c", auth = "APP", domain = "backups.example.com" }
+  gateway = { instance_id = "9a1c", domain = "backups.example.com" } # auth is APP if nothing is said
 }
 
 run "everything" {
@@ -71,7 +77,7 @@ run "everything" {
     error_message = "The drill is ${huaweicloud_fgs_function_trigger.drill[0].event_data}"
   }
   assert {
-    condition = length(huaweicloud_apig_api.route) == 21 && alltrue([for key, r in huaweicloud_apig_api.route :
+    condition = length(huaweicloud_apig_api.route) == 21 && length(huaweicloud_apig_acl_policy.accounts) == 0 && alltrue([for key, r in huaweicloud_apig_api.route :
     r.security_authentication == "APP" && r.request_protocol == "HTTPS" && "${r.request_method} ${r.request_path}" == key && can(huaweicloud_apig_api_publishment.route[key])])
     error_message = "A route is not published, or not as it should be."
   }
@@ -82,6 +88,36 @@ run "everything" {
   assert {
     condition     = length(huaweicloud_smn_topic.messages) == 0 && length(huaweicloud_obs_bucket.access_logs) == 0 && one(huaweicloud_obs_bucket.backups[0].logging).target_bucket == "all-logs"
     error_message = "Something is created that is there already."
+  }
+}
+
+run "dataarts_in_another_project" {
+  command = apply
+
+  assert {
+    condition = alltrue([for f, a in huaweicloud_identity_agency.function :
+    toset([for r in a.project_role : "${r.project}: ${join(", ", sort(tolist(r.roles)))}"]) == toset(["ap-southeast-3_functions: nights-${f}-project", "ap-southeast-3_data: DAYU User"])])
+    error_message = "An agency may use DataArts elsewhere than in its project."
+  }
+}
+
+run "routes_for_some_accounts" {
+  command = apply
+  variables {
+    gateway = { instance_id = "9a1c", auth = "IAM", accounts = ["2f1b9a7c5d3e4f60a1b2c3d4e5f60718", "2f1b9a7c5d3e4f60a1b2c3d4e5f60719"] }
+  }
+
+  assert {
+    condition = (
+      huaweicloud_apig_acl_policy.accounts[0].type == "PERMIT" && huaweicloud_apig_acl_policy.accounts[0].entity_type == "DOMAIN_ID" &&
+      huaweicloud_apig_acl_policy.accounts[0].value == "2f1b9a7c5d3e4f60a1b2c3d4e5f60718,2f1b9a7c5d3e4f60a1b2c3d4e5f60719" &&
+      huaweicloud_apig_acl_policy_associate.accounts[0].publish_ids == toset(["aa0a0e6b0c64a0e8d0fbb5f4a7d9c11a"])
+    )
+    error_message = "Every account of the cloud may call the routes."
+  }
+  assert {
+    condition     = alltrue([for r in huaweicloud_apig_api.route : r.security_authentication == "IAM"])
+    error_message = "A route is published otherwise."
   }
 }
 

@@ -112,7 +112,7 @@ run "failures" {
     error_message = "Nobody is told of an invocation that failed for good, or it is tried more often than FunctionGraph can."
   }
   assert {
-    condition     = toset(keys(huaweicloud_lts_keywords_alarm_rule.log)) == toset(["backup-failed", "backup-late", "restore-failed", "drill-failed"])
+    condition     = toset(keys(huaweicloud_lts_keywords_alarm_rule.log)) == toset(["backup-failed", "backup-late", "mass-deletion", "backup-untold", "restore-failed", "restore-untold", "drill-failed"])
     error_message = "An alarm is missing."
   }
   assert {
@@ -139,9 +139,9 @@ run "bucket" {
   assert {
     condition = (
       huaweicloud_obs_bucket.backups[0].acl == "private" && huaweicloud_obs_bucket.backups[0].versioning && huaweicloud_obs_bucket.backups[0].encryption &&
-      huaweicloud_obs_bucket.backups[0].sse_algorithm == "AES256" && !huaweicloud_obs_bucket.backups[0].force_destroy
+      huaweicloud_obs_bucket.backups[0].sse_algorithm == "AES256" && huaweicloud_obs_bucket.backups[0].force_destroy != true && huaweicloud_obs_bucket.access_logs[0].force_destroy != true
     )
-    error_message = "The bucket is not private, versioned and encrypted, or goes with everything in it."
+    error_message = "The bucket is not private, versioned and encrypted."
   }
   assert {
     condition     = alltrue([for rule in huaweicloud_obs_bucket.backups[0].lifecycle_rule : length(rule.expiration) == 0 && length(rule.transition) == 0])
@@ -169,6 +169,39 @@ run "permissions" {
   assert {
     condition     = alltrue([for a in values(huaweicloud_identity_agency.function) : a.delegated_domain_name == "op_svc_cff" && length(a.domain_roles) == 1 && one(a.project_role).project == "eu-west-101"])
     error_message = "An agency is for another service, or may do more than its own role says."
+  }
+}
+
+run "logs_are_enabled" {
+  command = apply
+
+  assert {
+    condition     = huaweicloud_fgs_lts_log_enable.project.region == "eu-west-101"
+    error_message = "Logging to LTS is left to somebody."
+  }
+}
+
+run "triggers_change_with_their_settings" {
+  command = apply
+
+  assert {
+    condition = (
+      terraform_data.trigger["nightly"].input == huaweicloud_fgs_function_trigger.nightly.event_data && terraform_data.trigger["verify"].input == huaweicloud_fgs_function_trigger.verify[0].event_data &&
+      terraform_data.trigger["restore_requests"].input == huaweicloud_fgs_function_trigger.restore_requests.event_data
+    )
+    error_message = "A trigger is not made anew when its settings change."
+  }
+}
+
+run "another_hour_for_the_verification" {
+  command = apply
+  variables {
+    verify_schedule = "0 30 5 * * 1"
+  }
+
+  assert {
+    condition     = jsondecode(huaweicloud_fgs_function_trigger.verify[0].event_data).schedule == "CRON_TZ=Europe/Berlin 0 30 5 * * 1"
+    error_message = "The timer keeps its old schedule: ${huaweicloud_fgs_function_trigger.verify[0].event_data}"
   }
 }
 

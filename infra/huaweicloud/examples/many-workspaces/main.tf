@@ -1,4 +1,4 @@
-# Every workspace of an instance, each below a folder of its own. The backups are encrypted, a drill restores one of them every Saturday, and the page is
+# Several workspaces of an instance, each below a folder of its own. The backups are encrypted, a drill restores one of them every Saturday, and the page is
 # behind a gateway that is there already.
 
 terraform {
@@ -6,19 +6,23 @@ terraform {
   required_providers {
     huaweicloud = {
       source  = "huaweicloud/huaweicloud"
-      version = ">= 1.74.0"
+      version = ">= 1.95.0, < 2.0.0"
     }
   }
 }
 
 variable "region" {
-  description = "Region of the workspaces"
+  description = "Region of the workspaces, e.g. ap-southeast-3"
   type        = string
-  default     = "ap-southeast-3"
+}
+
+variable "workspaces" {
+  description = "Ids of the workspaces to back up. Not *, because that would be the drill's workspace, too"
+  type        = list(string)
 }
 
 variable "instance_id" {
-  description = "Id of the DataArts Studio instance"
+  description = "Id of the DataArts Studio instance, for the names of the workspaces"
   type        = string
 }
 
@@ -43,18 +47,23 @@ variable "recipients" {
 }
 
 variable "restored" {
-  description = "Id of the workspace whose backup the drill restores"
+  description = "Id of the workspace of those whose backup the drill restores"
   type        = string
 }
 
 variable "drill_workspace" {
-  description = "Id of an empty workspace that is there for drills alone"
+  description = "Id of an empty workspace that is there for drills alone, and is not backed up"
   type        = string
 }
 
 variable "gateway_id" {
   description = "Id of the dedicated APIG instance"
   type        = string
+}
+
+variable "accounts" {
+  description = "Ids of the accounts that may call the APIs: as a rule this one's, which My Credentials in the console shows"
+  type        = list(string)
 }
 
 variable "emails" {
@@ -75,7 +84,7 @@ module "backup" {
   source = "../.."
 
   region           = var.region
-  workspaces       = ["*"]
+  workspaces       = var.workspaces
   instance_id      = var.instance_id
   bucket           = var.bucket
   location         = "dataarts/{workspace}"
@@ -93,6 +102,7 @@ module "backup" {
   gateway = {
     instance_id = var.gateway_id
     auth        = "IAM"
+    accounts    = var.accounts
     domain      = "backups.example.com"
   }
 

@@ -5,15 +5,14 @@ terraform {
   required_providers {
     huaweicloud = {
       source  = "huaweicloud/huaweicloud"
-      version = ">= 1.74.0"
+      version = ">= 1.95.0, < 2.0.0"
     }
   }
 }
 
 variable "region" {
-  description = "Region of the workspace"
+  description = "Region of the workspace, e.g. eu-west-101"
   type        = string
-  default     = "eu-west-101"
 }
 
 variable "workspace" {

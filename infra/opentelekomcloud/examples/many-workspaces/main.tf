@@ -1,4 +1,4 @@
-# Every workspace of an instance, each below a folder of its own. The backups are encrypted and protected from deletion for 30 days, a drill restores one of them every Saturday, and the page is
+# Several workspaces of an instance, each below a folder of its own. The backups are encrypted and protected from deletion for 30 days, a drill restores one of them every Saturday, and the page is
 # behind a gateway that is there already.
 
 terraform {
@@ -16,8 +16,13 @@ variable "account" {
   type        = string
 }
 
+variable "workspaces" {
+  description = "Ids of the workspaces to back up. Not *, because that would be the drill's workspace, too"
+  type        = list(string)
+}
+
 variable "instance_id" {
-  description = "Id of the DataArts Studio instance"
+  description = "Id of the DataArts Studio instance, for the names of the workspaces"
   type        = string
 }
 
@@ -42,18 +47,23 @@ variable "recipients" {
 }
 
 variable "restored" {
-  description = "Id of the workspace whose backup the drill restores"
+  description = "Id of the workspace of those whose backup the drill restores"
   type        = string
 }
 
 variable "drill_workspace" {
-  description = "Id of an empty workspace that is there for drills alone"
+  description = "Id of an empty workspace that is there for drills alone, and is not backed up"
   type        = string
 }
 
 variable "gateway_id" {
   description = "Id of the dedicated APIG instance"
   type        = string
+}
+
+variable "accounts" {
+  description = "Ids of the accounts that may call the APIs: as a rule this one's, which My Credentials in the console shows"
+  type        = list(string)
 }
 
 variable "emails" {
@@ -87,7 +97,7 @@ module "backup" {
     opentelekomcloud.account = opentelekomcloud.account
   }
 
-  workspaces       = ["*"]
+  workspaces       = var.workspaces
   instance_id      = var.instance_id
   bucket           = var.bucket
   location         = "dataarts/{workspace}"
@@ -106,6 +116,7 @@ module "backup" {
   gateway = {
     instance_id = var.gateway_id
     auth        = "IAM"
+    accounts    = var.accounts
   }
 
   emails     = var.emails
