@@ -252,7 +252,11 @@ func (a Area) Click(role, name string) {
 		if thing.properties["disabled"] == "true" {
 			return "it is disabled", nil
 		}
-		return a.tab.click(thing.node)
+		problem, err = a.tab.click(thing.node)
+		if err != nil && strings.Contains(err.Error(), "(-32000)") { // the protocol's "no such node": the page has just put a newer one in its place
+			return "it is being replaced", nil
+		}
+		return problem, err
 	})
 }
 
