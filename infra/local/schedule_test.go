@@ -69,7 +69,7 @@ func TestConsole_stops_and_starts_the_daily_backup_and_backs_up_now(t *testing.T
 				RequestID  string
 				Workspaces []string
 			}](t, answer)
-			if response.StatusCode != http.StatusAccepted || response.Header.Get("Location") != "/backups" || len(started.Workspaces) != 1 {
+			if response.StatusCode != http.StatusAccepted || response.Header.Get("Location") != "/backups?folder=by-hand&workspace="+local.WorkspaceID || len(started.Workspaces) != 1 {
 				t.Fatalf("POST /backups: %s: %s", response.Status, answer)
 			}
 			if err := c.Backup.Wait(t.Context()); err != nil {
