@@ -99,6 +99,8 @@ type Request struct {
 	Header http.Header
 	// Body is decoded from base64 where the gateway encoded it; nil when there is none.
 	Body []byte
+	// Malformed is why the body could not be decoded, so that the client can be told; Body is nil then. Nil for every other request.
+	Malformed error
 }
 
 // Command is a JSON object that is no known event. What it means is up to the function that it was sent to.

@@ -136,7 +136,8 @@ func (r Request) finish(body *string, encoded bool) (Event, error) {
 		decoded, err = base64.RawStdEncoding.DecodeString(*body)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: field body is not base64 although isBase64Encoded is true: %w", r.Source, err)
+		r.Malformed = fmt.Errorf("%s: field body is not base64 although isBase64Encoded is true: %w", r.Source, err)
+		return r, nil
 	}
 	r.Body = decoded
 	return r, nil

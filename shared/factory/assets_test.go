@@ -373,8 +373,20 @@ func TestClient_Credentials(t *testing.T) {
 		if !errors.Is(err, factory.ErrUnauthorized) || len(c.service.Calls()) != 1 {
 			t.Errorf("%v after %d calls", err, len(c.service.Calls()))
 		}
-		if strings.Contains(err.Error(), "wrong") || strings.Contains(err.Error(), keys().SecurityToken) {
+		if strings.Contains(err.Error(), "wrong") || strings.Contains(err.Error(), keys().AccessKey) || strings.Contains(err.Error(), keys().SecurityToken) {
 			t.Errorf("the error tells a secret: %v", err)
+		}
+	})
+	t.Run("a gateway that quotes the keys is told of without them", func(t *testing.T) {
+		t.Parallel()
+		server := serve(t, func(rw http.ResponseWriter, r *http.Request) {
+			rw.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprintf(rw, `{"error_code":"APIG.0301","error_msg":"Incorrect IAM authentication information: Get secretKey failed,ak:%s,err:ak not exist; %s"}`,
+				keys().AccessKey, r.Header.Get("Authorization"))
+		})
+		_, err := newClient(t, options(server, newClock())).Workspace("w").Get(t.Context(), ref(asset.Jobs, "a"), "")
+		if !errors.Is(err, factory.ErrUnauthorized) || !strings.Contains(err.Error(), "ak:***") || strings.Contains(err.Error(), keys().AccessKey) {
+			t.Errorf("the error is %v", err)
 		}
 	})
 	t.Run("permanent keys go without a token", func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -222,17 +221,10 @@ func (c *Client) judge(q *call, f *failure, header http.Header, wave, attempt in
 	}
 }
 
-// tell copies what the service said, without the secrets: when a signature is wrong the gateway quotes the request that it
+// tell copies what the service said, without the keys: when a signature is wrong the gateway quotes the request that it
 // checked, with the security token.
 func (c *Client) tell(q *call, e, said *Error) {
-	text := func(s string) string {
-		for _, secret := range []string{c.options.Credentials.SecurityToken, c.options.Credentials.SecretKey} {
-			if secret != "" {
-				s = strings.ReplaceAll(s, secret, "***")
-			}
-		}
-		return shorten(s)
-	}
+	text := func(s string) string { return shorten(signing.Credentials(c.options.Credentials).Redact(s)) }
 	e.Code, e.Message, e.RequestID = text(said.Code), text(said.Message), text(said.RequestID)
 	if q.private && e.Code == "" {
 		e.Message = ""

@@ -1,6 +1,7 @@
 package handler_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -107,6 +108,26 @@ func TestConsole_Requests(t *testing.T) {
 			if json.Valid([]byte(payload)) && !strings.Contains(err.Error(), "takes an HTTP request") {
 				t.Errorf("%s: %v", payload, err)
 			}
+		}
+	})
+
+	t.Run("a_body_that_the_gateway_calls_base64_and_that_is_none_is_a_bad_request", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		answer, err := b.invoke(t.Context(), []byte(`{"httpMethod":"PUT","path":"/schedule","headers":{},"requestContext":{},"isBase64Encoded":true,"body":"%%%"}`))
+		if raw, _ := answer.(json.RawMessage); err != nil || !bytes.Contains(raw, []byte(`"statusCode":400`)) || !bytes.Contains(raw, []byte("field body is not base64")) {
+			t.Errorf("%s, %v", raw, err)
+		}
+	})
+
+	t.Run("a_verification_takes_no_body", func(t *testing.T) {
+		t.Parallel()
+		b := newConsoleBench(t)
+		if a := b.ask("POST", "/backups/2026-11-22/verify", `{"fast":true}`, nil); a.Status != 400 || !strings.Contains(string(a.Body), "fast") {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		if a := b.ask("POST", "/backups/2026-11-22/verify", `{}`, nil); a.Status == 400 {
+			t.Errorf("%s", a.Body)
 		}
 	})
 

@@ -114,8 +114,10 @@ func (c *console) readBackupRun(body []byte, p *parameters) (backupRun, error) {
 		return backupRun{}, err
 	}
 	for i, id := range run.Workspaces {
-		if err := c.mayBackUp(id); err != nil {
-			faults = append(faults, doc.FaultAt(strictjson.Element("workspaces", i), err.Error()))
+		path := strictjson.Element("workspaces", i)
+		unread := slices.ContainsFunc(faults, func(known strictjson.Fault) bool { return known.Path == path })
+		if err := c.mayBackUp(id); err != nil && !unread {
+			faults = append(faults, doc.FaultAt(path, err.Error()))
 		}
 	}
 	if id := p.text("workspace"); id != "" {

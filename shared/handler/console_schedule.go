@@ -58,7 +58,13 @@ func (c *console) putSchedule(ctx context.Context, r event.Request) (reply, erro
 	if trigger != "" && change.Trigger != "" && change.Trigger != trigger {
 		p.fault("trigger: %q, but the body names %q", trigger, change.Trigger)
 	}
-	if err := errors.Join(err, p.err()); err != nil {
+	if refusal, ok := errors.AsType[*httpError](err); ok && len(p.faults) == 0 && refusal.status == http.StatusForbidden {
+		return reply{}, err
+	}
+	if err != nil {
+		p.fault("%v", err)
+	}
+	if err := p.err(); err != nil {
 		return reply{}, err
 	}
 	change.Trigger = cmp.Or(trigger, change.Trigger)

@@ -236,6 +236,9 @@ func TestConsole_Schedule(t *testing.T) {
 		} {
 			b.refuses(b.ask("PUT", "/schedule", body), http.StatusBadRequest, "invalid", words...)
 		}
+		b.refuses(b.ask("PUT", "/schedule?trigger=a", `{"trigger":"b","enabled":"x","y":1,"folder":"obs://elsewhere/n"}`), http.StatusBadRequest, "invalid",
+			`the body names "b"`, "enabled", "y", "outside of")
+		b.refuses(b.ask("PUT", "/schedule?trigger=a&trigger=b", `{"x":1}`), http.StatusBadRequest, "invalid", "2 times", "x")
 		for _, folder := range []string{"obs://elsewhere/factory/n", "obs://" + consoleBucket + "/other/n", "obs://" + consoleBucket + "/factory2", "obs://" + consoleBucket} {
 			b.refuses(b.ask("PUT", "/schedule", `{"folder":"`+folder+`"}`), http.StatusForbidden, "forbidden", "outside of")
 		}

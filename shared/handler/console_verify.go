@@ -45,6 +45,9 @@ type chain struct {
 
 // verifyBackup serves POST /backups/{name}/verify.
 func (c *console) verifyBackup(ctx context.Context, r event.Request, name string) (reply, error) {
+	if err := bodiless(r); err != nil {
+		return reply{}, err
+	}
 	p := &parameters{values: r.Query}
 	f, err := c.folder(ctx, p, name)
 	if err != nil {

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,6 +150,18 @@ func dispatch(routes []route, r event.Request) (reply, error) {
 			header:  http.Header{"Allow": {strings.Join(allowed, ", ")}}}
 	}
 	return reply{}, notFound("there is nothing at %s", r.Path)
+}
+
+// bodiless refuses a body where there is nothing to be said in one. Empty, or an object without fields, is none.
+func bodiless(r event.Request) error {
+	if len(bytes.TrimSpace(r.Body)) == 0 {
+		return nil
+	}
+	doc, err := strictjson.Parse(r.Body)
+	if err != nil {
+		return err
+	}
+	return doc.Decode(&struct{}{})
 }
 
 func match(pattern, path string) (parameters []string, ok bool) {

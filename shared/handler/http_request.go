@@ -41,6 +41,8 @@ func admissible(r event.Request) error {
 			message: fmt.Sprintf("the query has %d parameters with %d bytes, at most %d with %d are allowed", count, size, maxParameters, maxQuery)}
 	}
 	switch {
+	case r.Malformed != nil:
+		return invalid("%v", r.Malformed)
 	case !text:
 		return invalid("the path or the query is no UTF-8 text")
 	case !utf8.Valid(r.Body):

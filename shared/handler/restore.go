@@ -64,7 +64,7 @@ func Restore(options Options) runtime.Handler {
 			if drill.IsCommand(e.JSON) {
 				return r.drillCommand(ctx, e.JSON)
 			}
-			req, err := restore.ParseRequest(e.JSON)
+			req, err := r.locations().ParseRequest(e.JSON)
 			if err != nil {
 				report, err := r.refused(options.NewID(), err)
 				restoreFailed.log(ctx, "restore")
@@ -80,7 +80,7 @@ func Restore(options Options) runtime.Handler {
 		case event.Objects:
 			return r.objects(ctx, e)
 		}
-		return nil, failure("BadRequest", fmt.Errorf("the restore function takes a command, an OBS event, a timer or an HTTP request, and got an %s", e.Trigger()))
+		return nil, failure("BadRequest", fmt.Errorf("the restore function takes a command, an OBS event, a timer or an HTTP request, and got: %s", e.Trigger()))
 	}
 }
 
@@ -226,7 +226,7 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 		return r.drillObject(ctx, key, info.ETag, data)
 	}
 	id := requestID(key, info.ETag)
-	req, err := restore.ParseRequest(data)
+	req, err := r.locations().ParseRequest(data)
 	if err != nil {
 		restoreFailed.log(ctx, "restore")
 		return r.refuseObject(ctx, id, data, fmt.Errorf("%s: %w", key, err))
@@ -290,7 +290,12 @@ func (r *restoring) routes(ctx context.Context) []route {
 		{method: http.MethodGet, pattern: "/restores", serve: func(req event.Request, _ []string) (reply, error) {
 			return listRestores(ctx, req, r.locations().Reports(), r.starts)
 		}},
-		{method: http.MethodPost, pattern: "/restores/{id}/undo", serve: func(_ event.Request, p []string) (reply, error) { return r.undo(ctx, p[0]) }},
+		{method: http.MethodPost, pattern: "/restores/{id}/undo", serve: func(req event.Request, p []string) (reply, error) {
+			if err := bodiless(req); err != nil {
+				return reply{}, err
+			}
+			return r.undo(ctx, p[0])
+		}},
 		{method: http.MethodGet, pattern: "/restores/{id}", serve: func(_ event.Request, p []string) (reply, error) { return r.get(ctx, p[0]) }},
 	}
 }
@@ -304,7 +309,7 @@ func (r *restoring) post(ctx context.Context, http event.Request) (reply, error)
 	if drill.IsCommand(http.Body) {
 		return reply{}, invalid("drill: drills are asked for by a timer, by direct invocation, or by an object under %s", requestFolder)
 	}
-	req, err := restore.ParseRequest(http.Body)
+	req, err := r.locations().ParseRequest(http.Body)
 	if err != nil {
 		return reply{}, err
 	}
@@ -338,6 +343,13 @@ func (r *restoring) post(ctx context.Context, http event.Request) (reply, error)
 // undo queues the undo of a restore. It is told of by the restore's own report.
 func (r *restoring) undo(ctx context.Context, id string) (reply, error) {
 	report, err := r.locations().Reports().Load(ctx, id)
+	if errors.Is(err, restore.ErrNoReport) {
+		if queued, queuedErr := r.queued(ctx, id); queuedErr != nil {
+			return reply{}, queuedErr
+		} else if queued != nil {
+			return reply{}, &httpError{status: http.StatusConflict, code: codeConflict, message: fmt.Sprintf("restore %q is queued and has not begun: undo it when it has", id)}
+		}
+	}
 	if err != nil {
 		return reply{}, err
 	}

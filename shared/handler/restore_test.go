@@ -105,6 +105,9 @@ func TestRestore_ByHTTPPlansAtOnceAndQueuesTheRest(t *testing.T) {
 	if status, _, body := f.http("GET", "/restores/mine", ""); status != 200 || !strings.Contains(body, `"message": "queued"`) {
 		t.Errorf("%d %s", status, body)
 	}
+	if status, _, body := f.http("POST", "/restores/mine/undo", ""); status != 409 || !strings.Contains(body, "queued") {
+		t.Errorf("undone before it has begun: %d %s", status, body)
+	}
 	if status, _, body := f.http("POST", "/restores", `{"id":"mine","date":"latest","duplicateNamePolicy":"skip"}`); status != 409 {
 		t.Errorf("another request with the same id: %d %s", status, body)
 	}
@@ -162,6 +165,9 @@ func TestRestore_ByHTTPNamesEveryFaultOfABadRequest(t *testing.T) {
 	}{
 		{"POST", "/restores", `{"date":"monday","duplicateNamePolicy":"merge","dryrun":true}`, 400, "invalid", []string{"dryrun", "monday", "merge"}},
 		{"POST", "/restores", `{"date":"monday","duplicateNamePolicy":"merge"}`, 400, "invalid", []string{"monday", "merge"}},
+		{"POST", "/restores", `{"path":"obs://elsewhere/2026-11-22/","dryRun":"yes","schedules":"some"}`, 400, "invalid", []string{"path: obs://elsewhere", "dryRun", "schedules", "duplicateNamePolicy"}},
+		{"POST", "/restores", `{"id":"","workspace":"","date":"latest","duplicateNamePolicy":"skip"}`, 400, "invalid", []string{"id: is empty", "workspace: is empty"}},
+		{"POST", "/restores/unknown/undo", `{"now":true}`, 400, "invalid", []string{"now"}},
 		{"POST", "/restores", `{`, 400, "invalid", []string{"line 1"}},
 		{"POST", "/restores", ``, 400, "invalid", nil},
 		{"POST", "/restores", `{"path":"obs://elsewhere/2026-11-22/","duplicateNamePolicy":"skip"}`, 400, "invalid", []string{"outside"}},

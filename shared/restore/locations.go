@@ -1,8 +1,10 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
@@ -60,28 +62,49 @@ func (l Locations) open(ctx context.Context, folder *vault.Folder, req Request) 
 	return b, nil
 }
 
-func (l Locations) folder(ctx context.Context, req Request) (*vault.Folder, error) {
-	if req.Path != "" {
-		bucket, key, _ := asset.ParseOBSPath(req.Path)
-		key = strings.Trim(key, "/") + "/"
-		if bucket != l.Bucket || !strings.HasPrefix(key, l.Root) {
-			return nil, refuse("path %s is outside of obs://%s/%s, where backups lie", req.Path, l.Bucket, l.Root)
+// ParseRequest reads a restore request as [ParseRequest] does. The error also has what is wrong with the place that the request names, as far as that shows
+// without a look at the bucket. In a request without any other fault that is for Check and Run to refuse.
+func (l Locations) ParseRequest(data []byte) (Request, error) {
+	return parseRequest(data, func(r *Request) []fault {
+		if _, _, readable := asset.ParseOBSPath(r.Path); r.Undo != "" || !readable && r.Date == "" {
+			return nil
 		}
-		return vault.FolderAt(l.Store, l.Bucket, key).WithKeys(l.Keys), nil
+		if f := l.misplaced(*r); f != nil {
+			return []fault{*f}
+		}
+		return nil
+	})
+}
+
+// whose is the workspace whose backup a date refers to; empty where none is named.
+func (l Locations) whose(req Request) string { return cmp.Or(req.Source, req.Workspace, l.Workspace) }
+
+// misplaced is what is wrong with the place that a request names, whatever lies there.
+func (l Locations) misplaced(req Request) *fault {
+	if req.Path != "" {
+		if bucket, key, _ := asset.ParseOBSPath(req.Path); bucket != l.Bucket || !strings.HasPrefix(strings.Trim(key, "/")+"/", l.Root) {
+			return &fault{"path", fmt.Sprintf("%s is outside of obs://%s/%s, where backups lie", req.Path, l.Bucket, l.Root)}
+		}
+		return nil
 	}
 	if req.Source != "" && !l.PerWorkspace {
-		return nil, refuse("source is given, but BACKUP_LOCATION has no {workspace}: all backups lie in one place")
+		return &fault{"source", "is given, but BACKUP_LOCATION has no {workspace}: all backups lie in one place"}
 	}
-	workspace := req.Source
-	if workspace == "" {
-		workspace = req.Workspace
+	if l.PerWorkspace && l.whose(req) == "" {
+		return &fault{"date", "does not say whose backup is meant: want source or workspace beside it, as every workspace has a location of its own"}
 	}
-	if workspace == "" {
-		workspace = l.Workspace
+	return nil
+}
+
+func (l Locations) folder(ctx context.Context, req Request) (*vault.Folder, error) {
+	if f := l.misplaced(req); f != nil {
+		return nil, refuse("%s %s", f.path, f.problem)
 	}
-	if workspace == "" && l.PerWorkspace {
-		return nil, refuse("date does not say whose backup is meant: want source or workspace beside it, as every workspace has a location of its own")
+	if req.Path != "" {
+		_, key, _ := asset.ParseOBSPath(req.Path)
+		return vault.FolderAt(l.Store, l.Bucket, strings.Trim(key, "/")+"/").WithKeys(l.Keys), nil
 	}
+	workspace := l.whose(req)
 	prefix, err := l.Prefix(workspace)
 	if err != nil {
 		return nil, refuse("%v", err)

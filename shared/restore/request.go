@@ -71,6 +71,11 @@ const (
 
 // ParseRequest reads a request strictly. The error names every fault at once, with line, column and path.
 func ParseRequest(data []byte) (Request, error) {
+	return parseRequest(data, func(*Request) []fault { return nil })
+}
+
+// parseRequest looks for more faults once there is one: what is wrong with a request that is else well made has a refusal of its own.
+func parseRequest(data []byte, more func(*Request) []fault) (Request, error) {
 	doc, err := strictjson.Parse(data)
 	if err != nil {
 		return Request{}, err
@@ -81,13 +86,19 @@ func ParseRequest(data []byte) (Request, error) {
 		return Request{}, err
 	}
 	// What could be read is checked even where something else could not, so that one round of corrections is enough.
-	for _, f := range r.check() {
-		if !slices.ContainsFunc(faults, func(known strictjson.Fault) bool { return known.Path == f.path }) {
-			faults = append(faults, doc.FaultAt(f.path, f.problem))
+	add := func(found []fault) {
+		for _, f := range found {
+			if !slices.ContainsFunc(faults, func(known strictjson.Fault) bool { return known.Path == f.path }) {
+				faults = append(faults, doc.FaultAt(f.path, f.problem))
+			}
 		}
 	}
+	add(r.check())
 	for _, f := range emptied(data) {
 		faults = append(faults, doc.FaultAt(f.path, f.problem))
+	}
+	if len(faults) > 0 {
+		add(more(&r))
 	}
 	if err := faults.Err(); err != nil {
 		return Request{}, err
@@ -95,11 +106,17 @@ func ParseRequest(data []byte) (Request, error) {
 	return r, nil
 }
 
-// emptied finds guards that are there and hold nothing: a script whose variable is empty sends them, and means anything but "everything, unguarded".
+// emptied finds what is there and holds nothing: a script whose variable is empty sends it, and means anything but "everything, unguarded, where it came from".
 func emptied(data []byte) []fault {
 	var faults []fault
-	if hash, ok := rawjson.Path(data, "planHash"); ok && string(hash) == `""` {
-		faults = append(faults, fault{"planHash", "is empty: want the hash of a plan, or leave it out"})
+	for _, f := range []fault{
+		{"id", "is empty: want 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-', or leave it out"},
+		{"workspace", "is empty: want the id of the target workspace, or leave it out for the one that was backed up"},
+		{"planHash", "is empty: want the hash of a plan, or leave it out"},
+	} {
+		if value, ok := rawjson.Path(data, f.path); ok && string(value) == `""` {
+			faults = append(faults, f)
+		}
 	}
 	for _, name := range []string{"kinds", "names", "directories"} {
 		list, ok := rawjson.Path(data, "select", name)

@@ -108,8 +108,8 @@ func TestClient_Do(t *testing.T) {
 		},
 			attempts: 1, err: "status 307"},
 		"what_quotes_the_keys_is_told_without": {do: func(int, *http.Request) (*http.Response, error) {
-			return respond(401, fmt.Sprintf(`{"error_msg":"wrong signature for %s %s"}`, keys.SecurityToken, keys.SecretKey))
-		}, attempts: 1, err: "status 401, wrong signature for *** ***"},
+			return respond(401, fmt.Sprintf(`{"error_msg":"wrong signature for %s %s %s"}`, keys.AccessKey, keys.SecurityToken, keys.SecretKey))
+		}, attempts: 1, err: "status 401, wrong signature for *** *** ***"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

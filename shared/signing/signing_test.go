@@ -12,7 +12,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/signing"
 )
 
-var keys = signing.Credentials{AccessKey: "AK", SecretKey: "the-secret-key", SecurityToken: "the-security-token"}
+var keys = signing.Credentials{AccessKey: "AKEXAMPLE", SecretKey: "the-secret-key", SecurityToken: "the-security-token"}
 
 func base(t *testing.T, text string) *url.URL {
 	t.Helper()
