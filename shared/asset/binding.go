@@ -15,10 +15,11 @@ const (
 	ClusterName    = "clusterName"
 )
 
-// Bindable returns the editable value that a field or property on the wire holds, whatever its capitals ("Database" on an MRSHetuEngine node).
+// Bindable returns the editable value that a field or property on the wire holds, whatever its capitals ("Database" on an MRSHetuEngine node) and with
+// underscores or without ("connection_name" in the example of the List Scripts page).
 func Bindable(wire string) (value string, ok bool) {
 	for _, value := range []string{ConnectionName, Database, ClusterName} {
-		if strings.EqualFold(wire, value) {
+		if strings.EqualFold(strings.ReplaceAll(wire, "_", ""), value) {
 			return value, true
 		}
 	}

@@ -80,6 +80,38 @@ func TestRebind_OfAScriptDropsItsConnectionID(t *testing.T) {
 	}
 }
 
+func TestBindings_KnowTheNameThatTheListOfScriptsHasForAConnection(t *testing.T) {
+	t.Parallel()
+	const listed = `{"name":"s","type":"HiveSQL","connection_name":"old","database":"d"}`
+	b := asset.Bindings(asset.Scripts, []byte(listed))
+	if len(b) != 1 || len(b[0].Values) != 2 || b[0].Values[0].Wire != "connection_name" || b[0].Values[0].Value != "old" {
+		t.Fatalf("%+v", b)
+	}
+	got := asset.Rebind(asset.Scripts, []byte(listed), func(_ asset.Binding, v asset.BoundValue) string { return strings.Replace(v.Value, "old", "new", 1) })
+	if string(got) != `{"name":"s","type":"HiveSQL","connection_name":"new","database":"d"}` {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestTaken_HasTheNamesOfTheCreatePages(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind       asset.Kind
+		text, want string
+	}{
+		{asset.Scripts, `{"name":"s","connection_name":"c","database":"d"}`, `{"name":"s","database":"d","connectionName":"c"}`},
+		{asset.Scripts, `{"connection_name":"c","connectionName":"d"}`, `{"connection_name":"c","connectionName":"d"}`},
+		{asset.Scripts, `{"name":"connection_name"}`, `{"name":"connection_name"}`},
+		{asset.Resources, `{"depend_files":["obs://b/x"]}`, `{"dependFiles":["obs://b/x"]}`},
+		{asset.Jobs, `{"connection_name":"c","depend_files":[]}`, `{"connection_name":"c","depend_files":[]}`},
+		{asset.Env, `{"params":[]}`, `{"params":[]}`},
+	} {
+		if got := asset.Taken(c.kind, []byte(c.text)); string(got) != c.want {
+			t.Errorf("%s %s: %s, want %s", c.kind, c.text, got, c.want)
+		}
+	}
+}
+
 func TestReferences_TakeNoForeignJobForAJobOfFactory(t *testing.T) {
 	t.Parallel()
 	got := fmt.Sprintf("%+v", asset.ReferencesOf([]byte(job)))

@@ -78,10 +78,11 @@ func Normals() []Normal {
 	}
 	return append(all,
 		Normal{Scripts, "directory", `"/"`, "", Directory, script},
-		Normal{Scripts, "connectionName", `""`, "", Exact, script},
+		Normal{Scripts, "connectionName", `""`, "connection_name", Exact, script + ", where the example of the List Scripts page has the other name"},
 		Normal{Scripts, "queueName", `""`, "", Exact, script},
 		Normal{Scripts, "configuration", `{}`, "", Exact, script},
 		Normal{Scripts, "autoAcquireLock", `true`, "", Scalar, "Show Script page"},
+		Normal{Resources, "dependFiles", "", "depend_files", Exact, resource + ", where the example of the List Resources page has the other name"},
 		Normal{Resources, "directory", `"/"`, "", Directory, resource})
 }
 

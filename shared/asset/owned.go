@@ -1,6 +1,7 @@
 package asset
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
@@ -32,6 +33,24 @@ func WriteOnly(k Kind) []string {
 		return []string{"targetStatus", "approvers"}
 	}
 	return nil
+}
+
+// Taken returns a definition as a create or update takes it: the fields that the examples of the List Scripts and List Resources pages spell otherwise have
+// the names of the Create Script and Create Resource pages. Another name would not be known there, and its value be lost.
+func Taken(k Kind, definition []byte) []byte {
+	var name, other string
+	switch k {
+	case Scripts:
+		name, other = "connectionName", "connection_name"
+	case Resources:
+		name, other = "dependFiles", "depend_files"
+	}
+	span, ok := rawjson.Lookup(definition, other)
+	if _, both := rawjson.Lookup(definition, name); !ok || both {
+		return definition
+	}
+	value := bytes.Clone(span.In(definition))
+	return rawjson.Set(rawjson.Without(definition, func(field string) bool { return field == other }), name, value)
 }
 
 // Stored returns the definition as it is kept in a backup: the API's text without the fields that only the server sets.

@@ -99,6 +99,25 @@ func (l Location) Root() string {
 	return l.Folder[:strings.LastIndexByte(l.Folder[:at], '/')+1]
 }
 
+// WorkspaceOf is the workspace in whose location a key below the root lies, as far as its first segment tells: the one that [Location.For] filled in there. It is
+// false where each workspace has no location of its own, and for a segment that cannot be one.
+func (l Location) WorkspaceOf(key string) (id string, ok bool) {
+	below, inside := strings.CutPrefix(key, l.Root())
+	name, _, _ := strings.Cut(below, "/")
+	pattern, _, _ := strings.Cut(strings.TrimPrefix(l.Folder, l.Root()), "/")
+	times := strings.Count(pattern, placeholder)
+	length := len(name) - (len(pattern) - times*len(placeholder))
+	at := strings.Index(pattern, placeholder)
+	if !inside || times == 0 || length <= 0 || length%times != 0 || at+length/times > len(name) {
+		return "", false
+	}
+	id = name[at : at+length/times]
+	if strings.ReplaceAll(pattern, placeholder, id) != name || CheckWorkspaceID(id) != nil {
+		return "", false
+	}
+	return id, true
+}
+
 func asPrefix(folder string) string {
 	if folder == "" {
 		return ""

@@ -73,6 +73,9 @@ func TestLocation_StaysBelowItsRoot(t *testing.T) {
 				t.Fatalf("%q with %q is %q", text, id, prefix)
 			}
 		}
+		if got, ok := location.WorkspaceOf(prefix + "2026-11-22/manifest.json"); ok != location.PerWorkspace() || ok && got != id {
+			t.Fatalf("%q with %q is %q, which is said to be of %q", text, id, prefix, got)
+		}
 	})
 }
 
@@ -85,6 +88,28 @@ func TestLocation_RefusesAnIDThatIsNone(t *testing.T) {
 	for _, id := range []string{"", ".", "..", "a/b", "../other", "a b", "ä", strings.Repeat("a", 65)} {
 		if _, prefix, err := location.For(id); err == nil {
 			t.Errorf("%q gives %q", id, prefix)
+		}
+	}
+}
+
+func TestLocation_TellsOnlyAWorkspaceWhoseLocationAKeyCanBeIn(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ location, key, want string }{
+		{"obs://vault/{workspace}", "w1/2026-11-22/", "w1"},
+		{"obs://vault/a/pre-{workspace}-{workspace}/x", "a/pre-w1-w1/x/2026-11-22/", "w1"},
+		{"obs://vault/a/pre-{workspace}-{workspace}/x", "a/pre-w1-w2/x/2026-11-22/", ""},
+		{"obs://vault/a/pre-{workspace}", "a/w1/2026-11-22/", ""},
+		{"obs://vault/a/{workspace}", "b/w1/2026-11-22/", ""},
+		{"obs://vault/a/{workspace}", "a//2026-11-22/", ""},
+		{"obs://vault/a/{workspace}", "a/w 1/2026-11-22/", ""},
+		{"obs://vault/a", "a/2026-11-22/", ""},
+	} {
+		location, err := config.ParseLocation(c.location)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, ok := location.WorkspaceOf(c.key); id != c.want || ok != (c.want != "") {
+			t.Errorf("%s %s: %q, want %q", c.location, c.key, id, c.want)
 		}
 	}
 }

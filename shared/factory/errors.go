@@ -19,7 +19,7 @@ var (
 	ErrExists = errors.New("asset exists")
 	// ErrThrottled: too many requests (status 429, or APIG.0308 of the gateway).
 	ErrThrottled = errors.New("throttled")
-	// ErrUnauthorized: the credentials were refused (status 401 or 403).
+	// ErrUnauthorized: the credentials were refused: status 401, or 403 without a code of Factory's own. A 403 with one (DLF.…) is a refusal of this one call.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrUnsupported: the endpoint does not have this API, as in regions without V2.
 	ErrUnsupported = errors.New("not supported by this endpoint")
@@ -113,7 +113,7 @@ func (e *Error) Is(target error) bool {
 	case ErrThrottled:
 		return e.StatusCode == http.StatusTooManyRequests || e.hasCode("APIG.0308")
 	case ErrUnauthorized:
-		return e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden
+		return e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden && !strings.HasPrefix(e.Code, "DLF.")
 	case ErrUnknownOutcome:
 		return e.unknown
 	}

@@ -67,7 +67,7 @@ func TestWorkspace_Import(t *testing.T) {
 			{400, `{"error_code":"DLF.20815","error_msg":"Fail to read OBS file."}`, factory.ErrNoFile},
 			{400, `{"error_code":"DLF.0803","error_msg":"The OBS path is invalid."}`, factory.ErrNoFile},
 			{404, `{"error_code":"APIG.0101","error_msg":"The API does not exist"}`, factory.ErrUnsupported},
-			{403, `{"error_code":"DLF.6888","error_msg":"no right"}`, factory.ErrUnauthorized},
+			{403, `{"error_code":"APIG.0302","error_msg":"no right"}`, factory.ErrUnauthorized},
 		} {
 			w, _ := answering(t, func(rw http.ResponseWriter, _ *http.Request) {
 				rw.WriteHeader(c.status)

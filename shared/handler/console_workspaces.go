@@ -14,9 +14,6 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
-// workspacePlaceholder is what BACKUP_LOCATION holds where each workspace has a location of its own.
-const workspacePlaceholder = "{workspace}"
-
 // mostLookedInto is of how many folders at most it is found out whether they are workspaces; any more are taken for some.
 const mostLookedInto = 200
 
@@ -29,10 +26,10 @@ func (c *console) knownWorkspaces(ctx context.Context) ([]string, error) {
 	}
 	var found []string
 	root := l.Root()
-	pattern, _, _ := strings.Cut(strings.TrimPrefix(l.Folder, root), "/")
 	err := c.store.Bucket(l.Bucket).List(ctx, root, "/", func(info store.Info) error {
 		name, isFolder := strings.CutSuffix(strings.TrimPrefix(info.Key, root), "/")
-		if id, ok := workspaceOf(pattern, name); isFolder && ok && !slices.Contains(c.config.Workspaces, id) {
+		own := slices.Contains([]string{"restores", "drills", "leases", "verifications"}, name) || name+"/" == requestFolder // folders of the functions, which lie there too
+		if id, ok := l.WorkspaceOf(info.Key); isFolder && !own && ok && !slices.Contains(c.config.Workspaces, id) {
 			found = append(found, id)
 		}
 		return nil
@@ -76,24 +73,6 @@ func (c *console) backedUp(ctx context.Context, ids []string) []string {
 		}
 	}
 	return some
-}
-
-// workspaceOf is the workspace whose folder has that name. pattern is the segment of the location that holds {workspace}, perhaps more than once.
-func workspaceOf(pattern, name string) (id string, ok bool) {
-	if slices.Contains([]string{"restores", "drills", "leases", "verifications"}, name) || name+"/" == requestFolder {
-		return "", false // our own folders, which lie there too
-	}
-	times := strings.Count(pattern, workspacePlaceholder)
-	length := len(name) - (len(pattern) - times*len(workspacePlaceholder))
-	at := strings.Index(pattern, workspacePlaceholder)
-	if times == 0 || length <= 0 || length%times != 0 || at+length/times > len(name) {
-		return "", false
-	}
-	id = name[at : at+length/times]
-	if strings.ReplaceAll(pattern, workspacePlaceholder, id) != name || config.CheckWorkspaceID(id) != nil {
-		return "", false
-	}
-	return id, true
 }
 
 // place is where the backups of a workspace lie that the request asks about: its location, or the folder below it that the request names.

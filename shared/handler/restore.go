@@ -98,7 +98,7 @@ func (r *restoring) locations() restore.Locations {
 		one = r.config.Workspaces[0]
 	}
 	return restore.Locations{Store: r.store.Bucket(l.Bucket), Bucket: l.Bucket, Root: l.Root(), PerWorkspace: l.PerWorkspace(), Workspace: one,
-		Keys: r.vaultKeys,
+		Keys: r.vaultKeys, WorkspaceOf: l.WorkspaceOf,
 		Prefix: func(workspace string) (string, error) {
 			_, prefix, err := l.For(workspace)
 			return prefix, err

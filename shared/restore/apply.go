@@ -405,6 +405,7 @@ func (a *applying) update(ctx context.Context, s *step, definition []byte) error
 // withReview adds what a workspace under review wants with every write. targetStatus goes with a create only (Create Job and Modify Job pages).
 // Resources are not reviewed: their pages have neither field, and a service that keeps what it does not know would keep them for good.
 func (a *applying) withReview(kind asset.Kind, definition []byte, create bool) json.RawMessage {
+	definition = asset.Taken(kind, definition)
 	if kind == asset.Resources {
 		return definition
 	}

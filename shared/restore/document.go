@@ -87,7 +87,7 @@ func namesAnotherManifest(b *vault.Backup, text []byte) string {
 	case b.ManifestSHA256:
 		return ""
 	case "":
-		return "backup.json names no manifest (manifestSha256)"
+		return "names no manifest"
 	default:
 		return fmt.Sprintf("manifest.json has SHA-256 %s, backup.json was committed with %s", b.ManifestSHA256, named)
 	}

@@ -104,9 +104,8 @@ func TestCheckDocument_RefusesWhatARestoreRefuses(t *testing.T) {
 		for _, f := range faults {
 			want := "backup.json: " + f.String()
 			if c.otherly {
-				want = f.Problem
 				if name == "a syntax error" {
-					want = "backup.json is malformed: "
+					want = "backup.json is malformed: " + f.String()
 				} else if f.Path != "manifestSha256" {
 					continue // what else is wrong with it a restore does not come to
 				}

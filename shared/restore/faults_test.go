@@ -97,6 +97,7 @@ func mishaps() []mishap {
 		{name: "429 without Retry-After", fault: dataarts.Fault{Status: 429}, passes: true},
 		{name: "400", fault: dataarts.Fault{Status: 400, Code: "DLF.3051"}},
 		{name: "403", fault: dataarts.Fault{Status: 403}},
+		{name: "403 of the service itself", fault: dataarts.Fault{Status: 403, Code: "DLF.6888"}},
 		{name: "401", fault: *expired()},
 		{name: "404", fault: dataarts.Fault{Status: 404, Code: "APIGW.0101"}},
 		{name: "reset before", fault: dataarts.Fault{ResetBefore: true}, passes: true},

@@ -24,6 +24,8 @@ type Locations struct {
 	Prefix func(workspace string) (string, error)
 	// PerWorkspace tells whether each workspace has a location of its own.
 	PerWorkspace bool
+	// WorkspaceOf is the workspace in whose location a key lies; false where that does not show. Nil: it never does.
+	WorkspaceOf func(key string) (id string, ok bool)
 	// Workspace is the workspace that is meant where none is named; empty if there is no such one.
 	Workspace string
 }
@@ -78,6 +80,20 @@ func (l Locations) ParseRequest(data []byte) (Request, error) {
 
 // whose is the workspace whose backup a date refers to; empty where none is named.
 func (l Locations) whose(req Request) string { return cmp.Or(req.Source, req.Workspace, l.Workspace) }
+
+// backedUp is the workspace that a backup is of: the manifest's, and of a folder that has none the one that the request or the place says; empty where nothing
+// does.
+func (l Locations) backedUp(req Request, b *vault.Backup) string {
+	if id := cmp.Or(b.Manifest.Workspace.ID, req.Source); id != "" || !l.PerWorkspace {
+		return cmp.Or(id, l.Workspace)
+	}
+	if _, key, ok := asset.ParseOBSPath(b.Folder().Path()); ok && l.WorkspaceOf != nil {
+		if id, ok := l.WorkspaceOf(key); ok {
+			return id
+		}
+	}
+	return ""
+}
 
 // misplaced is what is wrong with the place that a request names, whatever lies there.
 func (l Locations) misplaced(req Request) *fault {

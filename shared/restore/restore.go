@@ -264,7 +264,7 @@ func run(ctx context.Context, req Request, opts Options, report, prior *Report) 
 	}
 	report.Backup = backup.Folder().Path()
 	if report.Workspace == "" {
-		report.Workspace = backup.Manifest.Workspace.ID
+		report.Workspace = opts.Locations.backedUp(req, backup)
 	}
 	if report.Workspace == "" {
 		return refuse("the backup does not say which workspace it is of: want workspace in the request")

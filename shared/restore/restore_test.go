@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -232,6 +233,25 @@ func TestRun_FromAFolderThatTheConsoleWroteSaysThatItIsUnverified(t *testing.T) 
 	if report := d.must(restore.Failed, `{"path":"obs://dataarts-backup/`+console+`","duplicateNamePolicy":"overwrite"}`); !strings.Contains(report.Message, "workspace") {
 		t.Errorf("the folder does not say whose it is: %s", report.Message)
 	}
+	t.Run("says whose it is by where it lies, or by the request", func(t *testing.T) {
+		for _, key := range []string{"console", localtest.Workspace} {
+			opts, req := d.options(), d.request(`{"path":"obs://dataarts-backup/`+console+`","duplicateNamePolicy":"overwrite","dryRun":true}`)
+			opts.Locations.WorkspaceOf = func(string) (string, bool) { return key, key != "console" }
+			report, err := restore.Run(t.Context(), req, opts)
+			if planned := err == nil && report.Status == restore.Planned && report.Workspace == localtest.Workspace; planned != (key != "console") {
+				t.Errorf("%s: %v %s", key, err, dump(report))
+			}
+		}
+		opts, req := d.options(), d.request(`{"date":"2026-11-20","source":"console","duplicateNamePolicy":"overwrite","dryRun":true}`)
+		if report, err := restore.Run(t.Context(), req, opts); report.Workspace != "console" || report.Status == restore.Planned { // which is not there
+			t.Errorf("%v %s", err, dump(report))
+		}
+		opts, req = d.options(), d.request(`{"path":"obs://dataarts-backup/`+console+`","duplicateNamePolicy":"overwrite","dryRun":true}`)
+		opts.Locations.PerWorkspace = false
+		if report, err := restore.Run(t.Context(), req, opts); err != nil || report.Status != restore.Planned || report.Workspace != localtest.Workspace {
+			t.Errorf("the only workspace there is: %v %s", err, dump(report))
+		}
+	})
 	_ = d.Objects.PutObject(localtest.Bucket, console+"4_jobs/odd.job", []byte("PK"))
 	if report := d.must(restore.Failed, request+`}`); !strings.Contains(report.Message, "odd.job") {
 		t.Errorf("%s", report.Message)
@@ -478,32 +498,37 @@ func TestRun_KeepsSchedulesAsTheyWere(t *testing.T) {
 
 func TestRun_OneFailureStopsNothingButWhatDependsOnIt(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, func(w *dataarts.WorkspaceHandle) error {
-		for _, j := range []string{`{"name":"a","processType":"BATCH","nodes":[],"schedule":{"type":"CRON"}}`, `{"name":"free","processType":"BATCH","nodes":[],"schedule":{"type":"CRON"}}`,
-			`{"name":"b","processType":"BATCH","nodes":[],"schedule":{"type":"CRON","cron":{"startTime":"2026-01-01T00:00:00+08","expression":"0 0 1 * * ?","dependJobs":{"jobs":["a"]}}}}`} {
-			_ = w.Put(dataarts.Jobs, []byte(j))
-		}
-		return nil
-	})
-	d.Handle(localtest.Workspace).Wipe()
-	var creates atomic.Int32
-	d.DataArts.Intercept(func(_ *http.Request, op dataarts.Operation) *dataarts.Fault {
-		if op == dataarts.CreateJob && creates.Add(1) == 1 {
-			return &dataarts.Fault{Status: 400, Body: `{"error_code":"DLF.6888","error_msg":"no permission"}`}
-		}
-		return nil
-	})
-	opts := d.options()
-	opts.Concurrency = 1
-	req, _ := restore.ParseRequest([]byte(overwrite))
-	req.ID = "one"
-	report, err := restore.Run(t.Context(), req, opts)
-	if err != nil || report.Status != restore.Partial {
-		t.Fatalf("%+v %v", report, err)
-	}
-	a, b, free := item(report, asset.Jobs, "a"), item(report, asset.Jobs, "b"), item(report, asset.Jobs, "free")
-	if a.Outcome != restore.Errored || !strings.Contains(a.Reason, "DLF.6888") || b.Outcome != restore.Blocked || !strings.Contains(b.Reason, `job "a"`) || free.Outcome != restore.Created {
-		t.Errorf("%+v", report.Items)
+	for _, status := range []int{400, 403} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t, func(w *dataarts.WorkspaceHandle) error {
+				for _, j := range []string{`{"name":"a","processType":"BATCH","nodes":[],"schedule":{"type":"CRON"}}`, `{"name":"free","processType":"BATCH","nodes":[],"schedule":{"type":"CRON"}}`,
+					`{"name":"b","processType":"BATCH","nodes":[],"schedule":{"type":"CRON","cron":{"startTime":"2026-01-01T00:00:00+08","expression":"0 0 1 * * ?","dependJobs":{"jobs":["a"]}}}}`} {
+					_ = w.Put(dataarts.Jobs, []byte(j))
+				}
+				return nil
+			})
+			d.Handle(localtest.Workspace).Wipe()
+			var creates atomic.Int32
+			d.DataArts.Intercept(func(_ *http.Request, op dataarts.Operation) *dataarts.Fault {
+				if op == dataarts.CreateJob && creates.Add(1) == 1 {
+					return &dataarts.Fault{Status: status, Body: `{"error_code":"DLF.6888","error_msg":"no permission"}`}
+				}
+				return nil
+			})
+			opts := d.options()
+			opts.Concurrency = 1
+			req, _ := restore.ParseRequest([]byte(overwrite))
+			req.ID = "one"
+			report, err := restore.Run(t.Context(), req, opts)
+			if err != nil || report.Status != restore.Partial {
+				t.Fatalf("%+v %v", report, err)
+			}
+			a, b, free := item(report, asset.Jobs, "a"), item(report, asset.Jobs, "b"), item(report, asset.Jobs, "free")
+			if a.Outcome != restore.Errored || !strings.Contains(a.Reason, "DLF.6888") || b.Outcome != restore.Blocked || !strings.Contains(b.Reason, `job "a"`) || free.Outcome != restore.Created {
+				t.Errorf("%+v", report.Items)
+			}
+		})
 	}
 }
 

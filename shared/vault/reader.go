@@ -1,12 +1,10 @@
 package vault
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
+	"github.com/dataarts-backup/dataarts-backup/shared/strictjson"
 )
 
 // Errors that callers tell apart with errors.Is.
@@ -83,7 +82,7 @@ func (f *Folder) Open(ctx context.Context) (*Backup, error) {
 		return nil, fmt.Errorf("open %s: %w", f.Path(), err)
 	}
 	if err := rawjson.Check(document); err != nil {
-		return nil, fmt.Errorf("%sbackup.json is %w: %w", f.Path(), ErrMalformed, atLine(document, err))
+		return nil, fmt.Errorf("%sbackup.json is %w: %w", f.Path(), ErrMalformed, syntaxFault(document, err))
 	}
 	want := rawjson.StringAt(document, "manifestSha256")
 	version, newer := newerFormat(document)
@@ -98,7 +97,7 @@ func (f *Folder) Open(ctx context.Context) (*Backup, error) {
 		if foreign {
 			return nil, fmt.Errorf("%s has no manifest: %w", f.Path(), ErrForeign)
 		}
-		return nil, fmt.Errorf("%sbackup.json names no manifest (manifestSha256): %w", f.Path(), ErrUnproved)
+		return nil, fmt.Errorf("%sbackup.json: %s: %w", f.Path(), faultAt(document, "manifestSha256", "names no manifest"), ErrUnproved)
 	}
 	m, got, err := f.Manifest(ctx)
 	if errors.Is(err, store.ErrNotExist) {
@@ -108,7 +107,8 @@ func (f *Folder) Open(ctx context.Context) (*Backup, error) {
 		return nil, err
 	}
 	if got != want {
-		return nil, fmt.Errorf("%smanifest.json has SHA-256 %s, backup.json was committed with %s: %w", f.Path(), got, want, ErrUnproved)
+		problem := fmt.Sprintf("manifest.json has SHA-256 %s, backup.json was committed with %s", got, want)
+		return nil, fmt.Errorf("%sbackup.json: %s: %w", f.Path(), faultAt(document, "manifestSha256", problem), ErrUnproved)
 	}
 	if m.Status != Complete {
 		return nil, fmt.Errorf("%smanifest.json has status %s: %w", f.Path(), m.Status, ErrUnproved)
@@ -129,16 +129,22 @@ func (f *Folder) OpenPartial(ctx context.Context) (*Backup, error) {
 	return &Backup{Manifest: m, ManifestSHA256: hash, folder: f}, nil
 }
 
-// atLine adds line and column to a syntax error in text.
-func atLine(text []byte, err error) error {
-	syntax, ok := errors.AsType[*json.SyntaxError](err)
-	if !ok {
-		return err
+// syntaxFault says with line, column and path what err says, which is why a text is no JSON object. It is not the error of whoever asks, and so no
+// strictjson.Faults.
+func syntaxFault(text []byte, err error) error {
+	if _, faults := strictjson.Parse(text); faults != nil {
+		return errors.New(faults.Error())
 	}
-	before := text[:min(int(syntax.Offset), len(text))]
-	line := bytes.Count(before, []byte("\n")) + 1
-	column := len(bytes.Runes(before[bytes.LastIndexByte(before, '\n')+1:]))
-	return fmt.Errorf("line %d, column %d: %w", line, column, err)
+	return errors.New(strictjson.Fault{Line: 1, Column: 1, Problem: err.Error()}.String())
+}
+
+// faultAt is a fault of the value at a path of a document. One that strictjson does not read has it without a place.
+func faultAt(document []byte, path, problem string) strictjson.Fault {
+	doc, err := strictjson.Parse(document)
+	if err != nil {
+		return strictjson.Fault{Line: 1, Column: 1, Path: path, Problem: problem}
+	}
+	return doc.FaultAt(path, problem)
 }
 
 // Definition reads an asset's definition, and decrypts it after its stored bytes are proved. Bytes that are not those that the manifest proves are
