@@ -12,6 +12,9 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 )
 
+// triesOfConnections is how often a page of connections is asked for. Nothing depends on it but advice, for which a restore does not wait half a minute.
+const triesOfConnections = 3
+
 // Connections lists the names of the workspace's data connections, in ascending order. Their passwords never leave the service: the list has asterisks
 // in their place, and this call keeps names only.
 //
@@ -27,6 +30,7 @@ func (w *Workspace) Connections(ctx context.Context) ([]string, error) {
 		base: call{
 			operation: operation, service: w.client.v1, workspace: w.id,
 			effect: read, method: http.MethodGet, path: w.client.path("v1", "connections"),
+			attempts: triesOfConnections,
 		},
 		query: func() url.Values { return url.Values{} },
 		progress: func() int {

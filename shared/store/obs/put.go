@@ -20,7 +20,33 @@ import (
 // The answer's ETag is compared with the body's MD5. Where it is another one, the object is looked at: in a bucket that encrypts
 // its size must be right (the service has checked the MD5 that travelled with the bytes); anywhere else it is read back and
 // compared byte by byte, because some buckets encrypt without saying so.
+//
+// A store that refuses a condition as something that it does not know is asked again without one, as one that ignores conditions writes.
 func (b *Bucket) Put(ctx context.Context, key string, data []byte, cond store.Condition) (store.Info, error) {
+	info, err := b.put(ctx, key, data, cond)
+	if cond != (store.Condition{}) && unknownHere(err) {
+		return b.put(ctx, key, data, store.Condition{})
+	}
+	return info, err
+}
+
+// unknownHere tells whether a service refuses a request for something that it does not know, which no state of its objects can be the reason of: S3 says 501
+// NotImplemented of a header ("A header you provided implies functionality that is not implemented"), other servers call it an argument.
+func unknownHere(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return false
+	}
+	switch e.Status {
+	case http.StatusNotImplemented, http.StatusMethodNotAllowed:
+		return true
+	case http.StatusBadRequest:
+		return e.Code == "InvalidArgument" || e.Code == "InvalidRequest" || e.Code == "NotImplemented"
+	}
+	return false
+}
+
+func (b *Bucket) put(ctx context.Context, key string, data []byte, cond store.Condition) (store.Info, error) {
 	c, o := b.client, op{"put object", b.name, key}
 	if err := checkKey(key); err != nil {
 		return store.Info{}, c.fail(o, 0, err)

@@ -40,6 +40,32 @@ func TestBucket_Put(t *testing.T) {
 		}
 		w.want(t, "k", "new")
 	})
+	t.Run("a_condition_that_the_store_does_not_know_is_left_out", func(t *testing.T) {
+		t.Parallel()
+		for _, fault := range []objectstore.Fault{{Status: 501, Code: "NotImplemented"}, {Status: 400, Code: "InvalidArgument"}, {Status: 405, Code: "MethodNotAllowed"}} {
+			for _, cond := range []store.Condition{{IfNoneMatch: true}, {IfMatch: "0123456789abcdef0123456789abcdef"}} {
+				w := newWorld(t)
+				w.failFirst("PutObject", 1, fault)
+				if _, err := w.bucket.Put(t.Context(), "k", newer, cond); err != nil {
+					t.Errorf("%+v: %v", fault, err)
+				}
+				w.want(t, "k", "new")
+			}
+		}
+	})
+	t.Run("a_refusal_for_any_other_reason_stands", func(t *testing.T) {
+		t.Parallel()
+		for _, fault := range []objectstore.Fault{{Status: 403, Code: "AccessDenied"}, {Status: 400, Code: "EntityTooLarge"}, {Status: 409, Code: "BucketNotEmpty"}} {
+			w := newWorld(t)
+			w.failFirst("PutObject", 1, fault)
+			if _, err := w.bucket.Put(t.Context(), "k", newer, store.Condition{IfNoneMatch: true}); err == nil {
+				t.Errorf("%+v: written", fault)
+			}
+			if _, err := w.bucket.Stat(t.Context(), "k"); !errors.Is(err, store.ErrNotExist) {
+				t.Errorf("%+v: %v", fault, err)
+			}
+		}
+	})
 	t.Run("a_race_lost_while_answers_were_lost_is_lost", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
