@@ -65,7 +65,7 @@ func Backup(options Options) runtime.Handler {
 		}
 		command.DryRun = command.DryRun || slices.Contains(inv.Flags, FlagDryRun)
 		j := job{session: s, inv: inv, command: command, due: due}
-		workspaces, err := s.workspaces(ctx, command.Workspaces)
+		workspaces, err := s.workspaces(ctx, command.Workspaces, command.Verify != "")
 		if err != nil {
 			err = s.advised(err)
 			if !command.DryRun {
@@ -187,53 +187,6 @@ func folderProblem(folder string) string {
 		}
 	}
 	return ""
-}
-
-// nameTime is how long the names of workspaces may take to look up: they are for people, and the backups wait.
-const nameTime = 10 * time.Second
-
-// workspaces are those of the command, else the configured ones. Their names are looked up where an instance id allows it.
-func (s *session) workspaces(ctx context.Context, ids []string) ([]vault.Workspace, error) {
-	if len(ids) == 0 {
-		ids = s.config.Workspaces
-	}
-	every := len(ids) == 0 && s.config.AllWorkspaces
-	names := map[string]string{}
-	if s.config.InstanceID != "" {
-		look, end := context.WithCancel(ctx)
-		if !every {
-			look, end = context.WithTimeout(ctx, nameTime)
-		}
-		all, err := s.factory.Workspaces(look, s.config.InstanceID)
-		end()
-		if err != nil {
-			if every {
-				return nil, fmt.Errorf("list the workspaces of instance %s: %w", s.config.InstanceID, err)
-			}
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("the names of the workspaces could not be looked up")
-		}
-		for _, w := range all {
-			names[w.ID] = w.Name
-			if every {
-				ids = append(ids, w.ID)
-			}
-		}
-	}
-	var workspaces []vault.Workspace
-	seen := map[string]bool{}
-	for _, id := range ids {
-		if !seen[id] {
-			seen[id] = true
-			workspaces = append(workspaces, vault.Workspace{ID: id, Name: names[id]})
-		}
-	}
-	switch {
-	case len(workspaces) == 0:
-		return nil, fmt.Errorf("instance %s has no workspace to back up", s.config.InstanceID)
-	case len(workspaces) > 1 && !s.config.Location.PerWorkspace():
-		return nil, fmt.Errorf("BACKUP_LOCATION holds %s, but several workspaces need {workspace} in it", s.config.Location)
-	}
-	return workspaces, nil
 }
 
 func failed(w vault.Workspace, err error) backup.Result {

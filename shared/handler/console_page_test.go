@@ -36,7 +36,7 @@ func TestConsole_Page(t *testing.T) {
 		if want := "2026-11-01 obs://backups/factory/2026-11-01/|COMPLETE|env 3 resources 0 scripts 2 jobs 1|61 B|1 min 2 s|2026-11-22 00:01:05 UTC|–|Restore"; backups[10] != want {
 			t.Errorf("row %q,\nwant %q", backups[10], want)
 		}
-		for i, want := range map[int]string{2: "|UNVERIFIED there is no manifest", 6: "|DAMAGED obs://backups/factory/2026-11-05/manifest.json has SHA-256", 8: "|INCOMPLETE neither", 9: "|PARTIAL 3 assets missing"} {
+		for i, want := range map[int]string{2: "|UNVERIFIED there is no manifest", 6: "|DAMAGED obs://backups/factory/2026-11-05/backup.json: line 8, column 21, manifestSha256: manifest.json has SHA-256", 8: "|INCOMPLETE neither", 9: "|PARTIAL 3 assets missing"} {
 			if !strings.Contains(backups[i], want) {
 				t.Errorf("row %q, want %q in it", backups[i], want)
 			}

@@ -72,6 +72,10 @@ func TestOpenAPI(t *testing.T) {
 					t.Errorf("%s %s: operationId %q", method, path, id)
 				}
 				ids[id] = true
+				// Any path can be asked for in a way that no route is reached.
+				if refused := api.follow(object(object(operation)["responses"])["default"]); object(refused["content"])["application/json"] == nil {
+					t.Errorf("%s %s: what it is refused for is not described", method, path)
+				}
 			}
 			var got, want []string
 			for _, match := range inBraces.FindAllStringSubmatch(path, -1) {
@@ -84,6 +88,24 @@ func TestOpenAPI(t *testing.T) {
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: parameters %v, want %v", path, got, want)
+			}
+		}
+	})
+
+	t.Run("takes_the_ids_that_a_restore_may_have", func(t *testing.T) {
+		t.Parallel()
+		patterns := []any{object(object(object(api.at("components", "schemas", "RestoreRequest"))["properties"])["id"])["pattern"]}
+		for _, path := range []string{"/restores/{id}", "/restores/{id}/undo"} {
+			list, _ := object(object(api.at("paths"))[path])["parameters"].([]any)
+			patterns = append(patterns, object(api.follow(list[0])["schema"])["pattern"])
+		}
+		for _, pattern := range patterns {
+			text, _ := pattern.(string)
+			described := regexp.MustCompile(text)
+			for _, id := range []string{"a", "_monday", "-a", ".hidden", "A-1._", strings.Repeat("a", 64), "", strings.Repeat("a", 65), "a/b", "a b", "ä"} {
+				if described.MatchString(id) != restore.IsID(id) {
+					t.Errorf("%q: %s", id, text)
+				}
 			}
 		}
 	})

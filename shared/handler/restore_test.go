@@ -270,6 +270,23 @@ func TestBackup_AnswersForEveryWorkspace(t *testing.T) {
 	}
 }
 
+func TestBackup_VerifiesWithoutTheService(t *testing.T) {
+	t.Parallel()
+	f := newFunctions(t)
+	f.DataArts.Intercept(func(*http.Request, dataarts.Operation) *dataarts.Fault { return &dataarts.Fault{Status: 403} })
+	for workspaces, calls := range map[string]int{localtest.Workspace: 0, "*": 1} {
+		f.DataArts.ResetCalls()
+		h := handler.Backup(handler.Options{Lookup: f.Environment(map[string]string{"DATAARTS_WORKSPACES": workspaces})})
+		answer, err := f.invoke(h, []byte(`{"verify":"2026-11-22"}`))
+		if err != nil || !strings.Contains(answer, `"workspace":"`+localtest.Workspace+`"`) || !strings.Contains(answer, "verified") {
+			t.Errorf("%s: %s %v", workspaces, answer, err)
+		}
+		if sent := f.DataArts.Calls(); len(sent) != calls {
+			t.Errorf("%s: %d calls: %v", workspaces, len(sent), sent)
+		}
+	}
+}
+
 func TestBackup_TakesTheDateOfTheScheduleInItsZone(t *testing.T) {
 	t.Parallel()
 	f := newFunctions(t)
