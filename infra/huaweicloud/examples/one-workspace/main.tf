@@ -45,7 +45,7 @@ module "backup" {
   region     = var.region
   workspaces = [var.workspace]
   bucket     = var.bucket
-  location   = "dataarts"
+  location   = "dataarts/{workspace}"
   time_zone  = "Europe/Berlin"
   keep       = "daily=30,weekly=8,monthly=12,yearly=3"
   emails     = [var.email]

@@ -63,7 +63,7 @@ module "backup" {
 
   workspaces = [var.workspace]
   bucket     = var.bucket
-  location   = "dataarts"
+  location   = "dataarts/{workspace}"
   kms_key_id = var.kms_key_id
   time_zone  = "Europe/Berlin"
   keep       = "daily=30,weekly=8,monthly=12,yearly=3"
