@@ -157,3 +157,11 @@ func TestFileLocations_AreListedOnceInEitherSpelling(t *testing.T) {
 		t.Errorf("%s", moved)
 	}
 }
+
+func TestChanges_NameAFieldAsACreateTakesIt(t *testing.T) {
+	t.Parallel()
+	changes, err := asset.Changes(asset.Scripts, []byte(`{"connection_name":"a"}`), []byte(`{"connectionName":"b"}`))
+	if err != nil || len(changes) != 1 || changes[0].Path != "connectionName" || changes[0].From != `"a"` || changes[0].To != `"b"` {
+		t.Errorf("%+v %v", changes, err)
+	}
+}

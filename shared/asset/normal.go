@@ -87,9 +87,9 @@ func Normals() []Normal {
 }
 
 // Changes lists the places in which two definitions of a kind differ in meaning: not in fields that only the server sets, nor where they differ in a way
-// that [Normals] lists. The error is that of [rawjson.Diff].
+// that [Normals] lists. They are named as in what [Taken] returns. The error is that of [rawjson.Diff].
 func Changes(k Kind, from, to []byte) ([]rawjson.Change, error) {
-	changes, err := rawjson.Diff(Comparable(k, from), Comparable(k, to))
+	changes, err := rawjson.Diff(Comparable(k, Taken(k, from)), Comparable(k, Taken(k, to)))
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
