@@ -35,7 +35,7 @@ const (
 	Empty     Form = "empty"     // {} or []
 )
 
-// Normals lists the fields in which two definitions may differ without a difference in meaning. Fields are left out of it where documents disagree about
+// Normals lists the fields in which two definitions, with the names that [Taken] gives to fields, may differ without a difference in meaning. Fields are left out of it where documents disagree about
 // the default (retryTimes, basicConfig.instanceTimeout), or where it is a setting of the workspace (basicConfig.isIgnoreWaiting, expressionTimeZone).
 func Normals() []Normal {
 	const (
@@ -78,11 +78,10 @@ func Normals() []Normal {
 	}
 	return append(all,
 		Normal{Scripts, "directory", `"/"`, "", Directory, script},
-		Normal{Scripts, "connectionName", `""`, "connection_name", Exact, script + ", where the example of the List Scripts page has the other name"},
+		Normal{Scripts, "connectionName", `""`, "", Exact, script},
 		Normal{Scripts, "queueName", `""`, "", Exact, script},
 		Normal{Scripts, "configuration", `{}`, "", Exact, script},
 		Normal{Scripts, "autoAcquireLock", `true`, "", Scalar, "Show Script page"},
-		Normal{Resources, "dependFiles", "", "depend_files", Exact, resource + ", where the example of the List Resources page has the other name"},
 		Normal{Resources, "directory", `"/"`, "", Directory, resource})
 }
 

@@ -8,11 +8,11 @@ import (
 )
 
 // Normalised returns what a definition means, as JSON text: without the fields that only the server sets, without those whose value means the same as
-// their absence, and the others that [Normals] lists in one spelling. Two definitions for which [Changes] finds nothing have normalised texts
+// their absence, and the others that [Normals] lists in one spelling, under the names that [Taken] gives. Two definitions for which [Changes] finds nothing have normalised texts
 // between which [rawjson.Diff] finds nothing, and the other way round; so its [rawjson.Digest] stands for the definition. It is for comparing: what is stored or
 // sent stays as it came.
 func Normalised(k Kind, definition []byte) []byte {
-	text, _ := normalsOf(k).spell(Comparable(k, definition))
+	text, _ := normalsOf(k).spell(Comparable(k, Taken(k, definition)))
 	return text
 }
 

@@ -41,7 +41,7 @@ func (j job) work(ctx context.Context, w vault.Workspace, after *aftermath) (bac
 	return j.guarded(ctx, w, func() (backup.Result, error) {
 		switch {
 		case j.command.Verify != "":
-			return j.session.verify(ctx, j.inv, w, j.command, j.due)
+			return j.session.verify(ctx, w, j.command, after)
 		case j.command.DryRun:
 			return j.plan(ctx, w)
 		}
@@ -77,6 +77,7 @@ func (j job) guarded(ctx context.Context, w vault.Workspace, work func() (backup
 
 // aftermath is what there is to say of a run beside its result.
 type aftermath struct {
+	name     string // of the workspace, as a verified backup has it
 	warnings []string
 	held     string // why retention removed nothing
 	massLoss bool

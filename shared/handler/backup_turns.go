@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -101,7 +102,9 @@ func (t *turn) conclude(ctx context.Context) {
 		t.after.warn("not handed over to an invocation of its own, and done here in turn: %s", t.handed.failed)
 	}
 	if !t.command.DryRun {
-		t.tell(ctx, t.workspace, &t.res, t.err, &t.after)
+		w := t.workspace
+		w.Name = cmp.Or(w.Name, t.after.name)
+		t.tell(ctx, w, &t.res, t.err, &t.after)
 	}
 	for _, warning := range t.after.warnings {
 		zerolog.Ctx(ctx).Warn().Str("operation", t.operation()).Msg(warning)

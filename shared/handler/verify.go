@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/shared/backup"
-	"github.com/dataarts-backup/dataarts-backup/shared/runtime"
 	"github.com/dataarts-backup/dataarts-backup/shared/store"
 	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
@@ -19,7 +18,7 @@ const verifyLatest = "latest"
 
 // verify reads a backup against its manifest, and then follows the chain of manifests back to the first backup. A chain that is broken makes the answer
 // FAILED, although the backup itself may be sound: somebody removed or altered a day.
-func (s *session) verify(ctx context.Context, _ runtime.Invocation, w vault.Workspace, command backupCommand, _ time.Time) (backup.Result, error) {
+func (s *session) verify(ctx context.Context, w vault.Workspace, command backupCommand, after *aftermath) (backup.Result, error) {
 	v, err := s.vault(w.ID, command.Folder)
 	if err != nil {
 		return failed(w, err), err
@@ -28,6 +27,7 @@ func (s *session) verify(ctx context.Context, _ runtime.Invocation, w vault.Work
 	res := failed(w, nil)
 	var found verdict
 	err = s.advised(verifyInto(ctx, v, command.Verify, &res, &found))
+	after.name = found.workspace
 	res.DurationMS = s.options.Now().Sub(started).Milliseconds()
 	if err != nil {
 		res.Message = err.Error()
@@ -43,6 +43,7 @@ func (s *session) verify(ctx context.Context, _ runtime.Invocation, w vault.Work
 // verdict is what a verification came to, for the record.
 type verdict struct {
 	folder         string
+	workspace      string        // its name, as the manifest has it
 	manifestSHA256 string        // of the backup that was verified; empty where its manifest proves nothing
 	status         vault.Verdict // empty where there is no verdict: the store did not give an object out, or time was over
 	faults         []error
@@ -102,7 +103,7 @@ func verifyInto(ctx context.Context, v *vault.Vault, name string, res *backup.Re
 		}
 		return err
 	}
-	found.folder, found.manifestSHA256 = b.Folder().Name, b.ManifestSHA256
+	found.folder, found.workspace, found.manifestSHA256 = b.Folder().Name, b.Manifest.Workspace.Name, b.ManifestSHA256
 	leftover, err := verifyObjects(ctx, b)
 	if err != nil {
 		found.damage(err)
