@@ -46,6 +46,20 @@ func TestParse_refuses(t *testing.T) {
 	}
 }
 
+func TestParse_writes_the_page_of_the_documentation_with_every_row_only(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "docs/benchmarks.md"}, {[]string{"-runs", "1"}, "docs/benchmarks.md"}, {[]string{"-rows", "6"}, "-"}, {[]string{"-rows", "6", "-out", "x.md"}, "x.md"}, {[]string{"-out", "-"}, "-"},
+	} {
+		if o, err := parse(c.args, &bytes.Buffer{}); err != nil || o.out != c.want {
+			t.Errorf("%q: %q, want %q, %v", c.args, o.out, c.want, err)
+		}
+	}
+}
+
 func TestCommand_leaves_out_where_files_go(t *testing.T) {
 	t.Parallel()
 	if got := command([]string{"-rows", "1", "-out", "a.md", "--dir=/b", "-n=3"}); got != "go run ./infra/bench -rows 1 -n=3" {
