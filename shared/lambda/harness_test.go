@@ -71,7 +71,7 @@ func (a *aws) RoundTrip(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
 	a.calls, a.sent = append(a.calls, r.Method+" "+r.URL.EscapedPath()), append(a.sent, body)
 	a.mu.Unlock()
-	send := func() (*http.Response, error) { return http.DefaultTransport.RoundTrip(r) }
+	send := func() (*http.Response, error) { return a.server.Client().Transport.RoundTrip(r) }
 	if a.around != nil {
 		return a.around(r, send)
 	}

@@ -33,6 +33,7 @@ type cloud struct {
 	project   string
 	headers   map[string]string
 	direct    bool // calls the handlers without a network, for tests with a clock of their own
+	client    *http.Client
 }
 
 // newCloud starts a service with the workspace ws1, which is the default one, on two ports of this machine.
@@ -40,6 +41,9 @@ func newCloud(t *testing.T, switches dataarts.Switches, change ...func(*dataarts
 	t.Helper()
 	c := newDirect(t, switches, change...)
 	c.direct = false
+	// Not the default client: every test server that closes takes that one's connections along, whoever uses them.
+	c.client = &http.Client{Transport: &http.Transport{}}
+	t.Cleanup(c.client.CloseIdleConnections)
 	v1, v2 := httptest.NewServer(c.V1()), httptest.NewServer(c.V2())
 	t.Cleanup(v1.Close)
 	t.Cleanup(v2.Close)
@@ -100,7 +104,7 @@ func (c *cloud) try(method, target, body string) (answer, error) {
 		map[string]http.Handler{"v1": c.V1(), "v2": c.V2()}[host].ServeHTTP(w, r)
 		return answer{w.Code, w.Body.String(), w.Header()}, nil
 	}
-	response, err := http.DefaultClient.Do(r)
+	response, err := c.client.Do(r)
 	if err != nil {
 		return answer{}, err
 	}

@@ -276,7 +276,7 @@ func TestIntercept(t *testing.T) {
 			}
 			cancel()
 		}()
-		response, err := http.DefaultClient.Do(r.WithContext(ctx))
+		response, err := c.client.Do(r.WithContext(ctx))
 		if err == nil {
 			_ = response.Body.Close()
 			t.Errorf("answered %d", response.StatusCode)

@@ -74,15 +74,15 @@ func gateway(t *testing.T, opts functiongraph.APIGOptions) *httptest.Server {
 	return server
 }
 
-func post(t *testing.T, url string, body string) (int, http.Header, string) {
+func post(t *testing.T, server *httptest.Server, path, body string) (int, http.Header, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Add("X-Mixed-CASE", "one")
 	req.Header.Add("X-Mixed-CASE", "two")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := server.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestAPIG_Event(t *testing.T) {
 			server := gateway(t, test.opts)
 			host := server.Listener.Addr().String()
 			_, port, _ := strings.Cut(host, ":")
-			status, header, text := post(t, server.URL+"/restores/a%20b?mode=plan&mode=b", body)
+			status, header, text := post(t, server, "/restores/a%20b?mode=plan&mode=b", body)
 			if status != http.StatusOK {
 				t.Fatalf("status %d: %s", status, text)
 			}
@@ -163,7 +163,7 @@ func TestAPIG_Answer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			status, header, body := post(t, server.URL, string(event))
+			status, header, body := post(t, server, "", string(event))
 			if status != test.status {
 				t.Errorf("status %d, want %d", status, test.status)
 			}
@@ -192,21 +192,21 @@ func TestAPIG_Failures(t *testing.T) {
 			return nil
 		}}))
 		defer server.Close()
-		status, _, body := post(t, server.URL, `{"do":"event"}`)
+		status, _, body := post(t, server, "", `{"do":"event"}`)
 		if status != http.StatusUnauthorized || !strings.Contains(body, "APIG.0301") || d.Instances() != 0 {
 			t.Errorf("status %d: %s; %d instances", status, body, d.Instances())
 		}
 	})
 	t.Run("a_function_that_fails_is_a_500_without_its_words", func(t *testing.T) {
 		t.Parallel()
-		status, _, body := post(t, gateway(t, functiongraph.APIGOptions{}).URL, `{"do":"fail","text":"secret"}`)
+		status, _, body := post(t, gateway(t, functiongraph.APIGOptions{}), "", `{"do":"fail","text":"secret"}`)
 		if status != http.StatusInternalServerError || strings.Contains(body, "secret") {
 			t.Errorf("status %d: %s", status, body)
 		}
 	})
 	t.Run("the_gateway_hangs_up_on_a_slow_function", func(t *testing.T) {
 		t.Parallel()
-		status, _, body := post(t, gateway(t, functiongraph.APIGOptions{Timeout: 100 * time.Millisecond}).URL, `{"do":"wait","milli":1000}`)
+		status, _, body := post(t, gateway(t, functiongraph.APIGOptions{Timeout: 100 * time.Millisecond}), "", `{"do":"wait","milli":1000}`)
 		if status != http.StatusGatewayTimeout || !strings.Contains(body, "Backend timeout") {
 			t.Errorf("status %d: %s", status, body)
 		}
@@ -215,7 +215,7 @@ func TestAPIG_Failures(t *testing.T) {
 		t.Parallel()
 		server := gateway(t, functiongraph.APIGOptions{})
 		for _, size := range []int{5 << 20, 6<<20 + 1} { // with base64, and by itself
-			if status, _, _ := post(t, server.URL, strings.Repeat("x", size)); status != http.StatusRequestEntityTooLarge {
+			if status, _, _ := post(t, server, "", strings.Repeat("x", size)); status != http.StatusRequestEntityTooLarge {
 				t.Errorf("%d bytes: status %d", size, status)
 			}
 		}
@@ -226,7 +226,7 @@ func TestAPIG_Failures(t *testing.T) {
 		server := httptest.NewServer(d.APIG(functiongraph.APIGOptions{}))
 		defer server.Close()
 		d.Close()
-		if status, _, _ := post(t, server.URL, `{}`); status != http.StatusServiceUnavailable {
+		if status, _, _ := post(t, server, "", `{}`); status != http.StatusServiceUnavailable {
 			t.Errorf("status %d", status)
 		}
 	})

@@ -25,6 +25,7 @@ type account struct {
 	*lambda.Service
 	function *lambda.Deployment
 	base     *url.URL
+	client   *http.Client
 }
 
 func newAccount(t *testing.T, o lambda.Options) *account {
@@ -34,6 +35,7 @@ func newAccount(t *testing.T, o lambda.Options) *account {
 	a := &account{Service: lambda.New(o)}
 	server := httptest.NewServer(a)
 	t.Cleanup(func() { server.Close(); a.Close() })
+	a.client = server.Client()
 	var err error
 	if a.function, err = a.Deploy(t.Context(), lambda.Function{Name: "test", Bootstrap: bootstrap, Timeout: 30 * time.Second}); err != nil {
 		t.Fatal(err)
@@ -65,7 +67,7 @@ func (a *account) call(t *testing.T, service, method, path string, query url.Val
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.DefaultTransport.RoundTrip(request.WithContext(t.Context()))
+	response, err := a.client.Transport.RoundTrip(request.WithContext(t.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +134,7 @@ func TestService_ChecksSignatures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+	response, err := a.client.Transport.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}

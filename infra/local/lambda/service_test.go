@@ -211,13 +211,14 @@ func TestAPI_IsStrict(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	call := func(method, path, body string, status int, errorType string) (string, http.Header) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +285,8 @@ func TestAPI_AnErrorOfTheInitializationIsTheResultOfTheInvocationThatWaits(t *te
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
