@@ -74,7 +74,7 @@ func (r *restoring) drillObject(ctx context.Context, key, etag string, data []by
 	command, err := drill.ParseCommand(data)
 	if err != nil {
 		drillFailed.log(ctx, "drill")
-		return r.refuseObject(ctx, requestID(key, etag), data, fmt.Errorf("%s: %w", key, err))
+		return r.refuseUnread(ctx, requestID(key, etag), data, fmt.Errorf("%s: %w", key, err))
 	}
 	id := "drill-" + vault.Hash([]byte(key + "\n" + etag))[:16]
 	if command.Time != nil {

@@ -217,7 +217,7 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 	}
 	if errors.Is(err, store.ErrTooLarge) {
 		restoreFailed.log(ctx, "restore")
-		return r.refuseObject(ctx, requestID(key, o.ETag), nil, fmt.Errorf("%s: a restore request has %d bytes at most", key, maxRequest))
+		return r.refuseUnread(ctx, requestID(key, o.ETag), nil, fmt.Errorf("%s: a restore request has %d bytes at most", key, maxRequest))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the restore request %s: %w", key, err)
@@ -229,7 +229,7 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 	req, err := r.locations().ParseRequest(data)
 	if err != nil {
 		restoreFailed.log(ctx, "restore")
-		return r.refuseObject(ctx, id, data, fmt.Errorf("%s: %w", key, err))
+		return r.refuseUnread(ctx, id, data, fmt.Errorf("%s: %w", key, err))
 	}
 	if req.ID == "" {
 		req.ID = id
@@ -242,25 +242,29 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 			return answer, errors.Join(err, loadErr)
 		}
 		if loadErr != nil || stored.Message != report.Message && report.ID != id {
-			return r.refuseObject(ctx, id, nil, errors.New(report.Message))
+			return r.refuseObject(ctx, id, errors.New(report.Message))
 		}
 	}
 	return answer, err
 }
 
-// refuseObject writes a refusal as a report, under the id that the request names if that is not taken.
-func (r *restoring) refuseObject(ctx context.Context, id string, data []byte, faults error) (any, error) {
-	reports := r.locations().Reports()
+// refuseUnread refuses an object that is no restore request, under the id that it names if that is not taken, else under id, and tells people of it:
+// run, which tells of everything else, never sees it.
+func (r *restoring) refuseUnread(ctx context.Context, id string, data []byte, faults error) (any, error) {
 	if named := rawjson.StringAt(data, "id"); restore.IsID(named) {
-		if _, err := reports.Load(ctx, named); errors.Is(err, restore.ErrNoReport) {
+		if _, err := r.locations().Reports().Load(ctx, named); errors.Is(err, restore.ErrNoReport) {
 			id = named
 		}
 	}
+	report, _ := r.refused(id, faults)
+	r.tellOfRestore(ctx, restore.Request{}, report, nil)
+	return r.refuseObject(ctx, id, faults)
+}
+
+// refuseObject writes a refusal as a report.
+func (r *restoring) refuseObject(ctx context.Context, id string, faults error) (any, error) {
 	report, refusal := r.refused(id, faults)
-	if data != nil { // what was understood and refused is told of by run
-		r.tellOfRestore(ctx, restore.Request{}, report, nil)
-	}
-	if err := reports.Save(ctx, report); err != nil {
+	if err := r.locations().Reports().Save(ctx, report); err != nil {
 		return report, err
 	}
 	return report, refusal

@@ -88,24 +88,27 @@ func TestRestore_TellsOfAPartialUndo(t *testing.T) {
 
 func TestRestore_TellsOfARequestInTheBucketThatCannotBeUnderstood(t *testing.T) {
 	t.Parallel()
-	f := newFunctions(t)
-	h, people := f.tellingRestore(map[string]string{})
-	for key, text := range map[string]string{"restore-requests/a.json": `{"date":"monday"}`, "restore-requests/b.json": `{"drill":{"workspace":"monday!"}}`} {
-		if err := f.Objects.PutObject(localtest.Bucket, key, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := f.invoke(h, functiongraph.ObjectCreatedEvent(localtest.Bucket, key, "", 10, midnight, localtest.Region))
-		if _, ok := errors.AsType[*runtime.Unsuccessful](err); !ok {
-			t.Errorf("%v", err)
-		}
-	}
-	messages := people.Messages()
-	if len(messages) != 2 {
-		t.Fatalf("%+v", messages)
-	}
-	for _, m := range messages {
-		if m.Subject != "DataArts restore FAILED" || !strings.Contains(m.Text, "monday") || !strings.Contains(m.Text, "restore-requests/") {
-			t.Errorf("%+v", m)
-		}
+	for name, test := range map[string]struct{ request, told string }{
+		"a_fault":            {`{"date":"monday"}`, "monday"},
+		"a_fault_of_a_drill": {`{"drill":{"workspace":"monday!"}}`, "monday!"},
+		"more_than_is_read":  {strings.Repeat(" ", 1<<20) + `{}`, "a restore request has 1048576 bytes at most"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFunctions(t)
+			h, people := f.tellingRestore(map[string]string{})
+			if err := f.Objects.PutObject(localtest.Bucket, "restore-requests/a.json", []byte(test.request)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := f.invoke(h, functiongraph.ObjectCreatedEvent(localtest.Bucket, "restore-requests/a.json", "", int64(len(test.request)), midnight, localtest.Region))
+			if _, ok := errors.AsType[*runtime.Unsuccessful](err); !ok {
+				t.Errorf("%v", err)
+			}
+			messages := people.Messages()
+			if len(messages) != 1 || messages[0].Subject != "DataArts restore FAILED" || !strings.Contains(messages[0].Text, "restore-requests/a.json: ") ||
+				!strings.Contains(messages[0].Text, test.told) {
+				t.Errorf("told: %+v", messages)
+			}
+		})
 	}
 }
