@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"filippo.io/age"
@@ -348,23 +349,25 @@ func TestConsole_Asset(t *testing.T) {
 
 	t.Run("that_does_not_come_in_time_is_a_504", func(t *testing.T) {
 		t.Parallel()
-		b := newConsoleBench(t)
-		s := script("load", "HiveSQL", "x")
-		b.keep("2026-11-22", nil, s)
-		b.objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
-			if c.Operation == "GetObject" && strings.HasSuffix(c.Key, ".script") {
-				return &objectstore.Fault{Delay: time.Minute}
+		synctest.Test(t, func(t *testing.T) {
+			b := newConsoleBench(t)
+			s := script("load", "HiveSQL", "x")
+			b.keep("2026-11-22", nil, s)
+			b.objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
+				if c.Operation == "GetObject" && strings.HasSuffix(c.Key, ".script") {
+					return &objectstore.Fault{Delay: time.Minute}
+				}
+				return nil
+			})
+			for _, target := range []string{assetPath("2026-11-22", s.key()), "/backups/2026-11-22/export"} {
+				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+				e := decodeConsole[consoleError](t, b.askWithin(ctx, "GET", target, "", nil).plain(), 504)
+				cancel()
+				if e.Error.Code != "timeout" || !strings.Contains(e.Error.Message, "obs://backups/factory/2026-11-22/") {
+					t.Errorf("%s: %+v", target, e)
+				}
 			}
-			return nil
 		})
-		for _, target := range []string{assetPath("2026-11-22", s.key()), "/backups/2026-11-22/export"} {
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			e := decodeConsole[consoleError](t, b.askWithin(ctx, "GET", target, "", nil).plain(), 504)
-			cancel()
-			if e.Error.Code != "timeout" || !strings.Contains(e.Error.Message, "obs://backups/factory/2026-11-22/") {
-				t.Errorf("%s: %+v", target, e)
-			}
-		}
 	})
 
 	t.Run("is_a_file_that_no_browser_takes_for_a_page_whatever_its_name", func(t *testing.T) {

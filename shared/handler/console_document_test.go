@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/dataarts"
@@ -297,26 +298,28 @@ func TestConsole_Document(t *testing.T) {
 
 	t.Run("is_not_written_while_somebody_else_works_on_the_folder", func(t *testing.T) {
 		t.Parallel()
-		b, text, etag := bench(t)
-		v := b.vault("factory")
-		hold, err := lease.Acquire(t.Context(), v.Store(), v.LeaseKey("2026-11-22"), lease.Options{Owner: "retention"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		a := b.askWithin(ctx, "PUT", consoleDocument, strings.Replace(text, "old", "new", 1), map[string]string{"if-match": etag})
-		e := decodeConsole[consoleError](t, a.plain(), 409)
-		if !strings.Contains(e.Error.Message, "retention works on obs://backups/factory/2026-11-22/") || b.stored("backup.json") != text {
-			t.Errorf("%+v", e)
-		}
-		if err := hold.Release(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		decodeConsole[consoleEdit](t, b.edit(strings.Replace(text, "old", "new", 1), etag).plain(), 200)
-		if keys, _ := b.objects.Keys(consoleBucket, "factory/leases/"); len(keys) > 0 {
-			t.Errorf("left behind: %v", keys)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			b, text, etag := bench(t)
+			v := b.vault("factory")
+			hold, err := lease.Acquire(t.Context(), v.Store(), v.LeaseKey("2026-11-22"), lease.Options{Owner: "retention"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			a := b.askWithin(ctx, "PUT", consoleDocument, strings.Replace(text, "old", "new", 1), map[string]string{"if-match": etag})
+			e := decodeConsole[consoleError](t, a.plain(), 409)
+			if !strings.Contains(e.Error.Message, "retention works on obs://backups/factory/2026-11-22/") || b.stored("backup.json") != text {
+				t.Errorf("%+v", e)
+			}
+			if err := hold.Release(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			decodeConsole[consoleEdit](t, b.edit(strings.Replace(text, "old", "new", 1), etag).plain(), 200)
+			if keys, _ := b.objects.Keys(consoleBucket, "factory/leases/"); len(keys) > 0 {
+				t.Errorf("left behind: %v", keys)
+			}
+		})
 	})
 
 	t.Run("does_not_come_back_when_the_backup_is_removed_meanwhile", func(t *testing.T) {

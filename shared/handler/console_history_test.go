@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"filippo.io/age"
@@ -235,39 +236,41 @@ func TestConsole_Graph(t *testing.T) {
 
 func TestConsole_HistoryInLittleTime(t *testing.T) {
 	t.Parallel()
-	b := newConsoleBench(t)
-	b.someDays()
-	// Time is over for the reader before the last folder is opened, and not for the answer.
-	b.objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
-		if strings.HasSuffix(c.Key, "manifest.json") {
-			return &objectstore.Fault{Delay: 300 * time.Millisecond}
+	synctest.Test(t, func(t *testing.T) {
+		b := newConsoleBench(t)
+		b.someDays()
+		// Time is over for the reader before the last folder is opened, and not for the answer.
+		b.objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
+			if strings.HasSuffix(c.Key, "manifest.json") {
+				return &objectstore.Fault{Delay: 300 * time.Millisecond}
+			}
+			return nil
+		})
+		within := func(target string) consoleAnswer {
+			ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
+			defer cancel()
+			return b.sendWithin(ctx, "GET", target)
 		}
-		return nil
-	})
-	within := func(target string) consoleAnswer {
-		ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
+		var got []string
+		for after, pages := "", 0; ; pages++ {
+			l := decodeConsole[consoleLog](t, within("/log?kind=jobs&name=j&after="+after), 200)
+			for _, e := range l.Entries {
+				got = append(got, e.Backup+" "+e.Change)
+			}
+			if after = l.Next; l.Complete {
+				break
+			}
+			if pages > 5 {
+				t.Fatal("no end")
+			}
+		}
+		if !slices.Equal(got, []string{"2026-11-22 removed", "2026-11-20 first"}) {
+			t.Error(got)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		return b.sendWithin(ctx, "GET", target)
-	}
-	var got []string
-	for after, pages := "", 0; ; pages++ {
-		l := decodeConsole[consoleLog](t, within("/log?kind=jobs&name=j&after="+after), 200)
-		for _, e := range l.Entries {
-			got = append(got, e.Backup+" "+e.Change)
+		if a := b.sendWithin(ctx, "GET", "/find?text=x"); a.Status != 504 {
+			t.Errorf("%d %s", a.Status, a.Body)
 		}
-		if after = l.Next; l.Complete {
-			break
-		}
-		if pages > 5 {
-			t.Fatal("no end")
-		}
-	}
-	if !slices.Equal(got, []string{"2026-11-22 removed", "2026-11-20 first"}) {
-		t.Error(got)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if a := b.sendWithin(ctx, "GET", "/find?text=x"); a.Status != 504 {
-		t.Errorf("%d %s", a.Status, a.Body)
-	}
+	})
 }

@@ -130,7 +130,7 @@ func TestConsole_VerifyLeavesARecord(t *testing.T) {
 			}
 			return nil
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		v := decodeConsole[verification](t, b.sendWithin(ctx, "POST", "/backups/2026-11-22/verify?workspace=ws1"), 202)
 		if v.Status != "RUNNING" || v.RequestID == "" || v.Message == "" || v.Faults == nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dataarts-backup/dataarts-backup/infra/local/iam"
@@ -70,48 +71,50 @@ func TestLease_OnAnObjectStore(t *testing.T) {
 
 func TestLook(t *testing.T) {
 	t.Parallel()
-	keyring := &iam.Keyring{}
-	keyring.Add(iam.Credentials{AccessKey: "access", SecretKey: "secret"})
-	server := objectstore.New(objectstore.Options{Keyring: keyring})
-	t.Cleanup(func() { _ = server.Close() })
-	if err := server.CreateBucket("vault"); err != nil {
-		t.Fatal(err)
-	}
-	client, err := obs.New(obs.Options{Endpoint: "https://obs.eu-de.otc.t-systems.com", AccessKey: "access", SecretKey: "secret", Transport: server.Transport()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bucket := client.Bucket("vault")
-	if sight, err := lease.Look(t.Context(), bucket, key); sight != nil || err != nil {
-		t.Fatalf("nobody holds it: %+v %v", sight, err)
-	}
-	var notes atomic.Int32
-	began := time.Now().Add(-2 * time.Second) // stores tell seconds
-	l, err := lease.Acquire(t.Context(), bucket, key, lease.Options{Owner: "backup r1", TTL: 300 * time.Millisecond, Settle: 50 * time.Millisecond,
-		Note: func() string { return fmt.Sprintf("%d done", notes.Add(1)) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := func() *lease.Sight {
-		t.Helper()
-		sight, err := lease.Look(t.Context(), bucket, key)
-		if err != nil || sight == nil || sight.Owner != "backup r1" || sight.Renewed.Before(began) || sight.Since.IsZero() {
-			t.Fatalf("%+v %v", sight, err)
+	synctest.Test(t, func(t *testing.T) {
+		keyring := &iam.Keyring{}
+		keyring.Add(iam.Credentials{AccessKey: "access", SecretKey: "secret"})
+		server := objectstore.New(objectstore.Options{Keyring: keyring})
+		t.Cleanup(func() { _ = server.Close() })
+		if err := server.CreateBucket("vault"); err != nil {
+			t.Fatal(err)
 		}
-		return sight
-	}
-	first := ""
-	for first == "" {
-		time.Sleep(10 * time.Millisecond)
-		first = seen().Note
-	}
-	for seen().Note == first { // every renewal asks anew
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err := l.Release(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if sight, err := lease.Look(t.Context(), bucket, key); sight != nil || err != nil {
-		t.Errorf("it was released: %+v %v", sight, err)
-	}
+		client, err := obs.New(obs.Options{Endpoint: "https://obs.eu-de.otc.t-systems.com", AccessKey: "access", SecretKey: "secret", Transport: server.Transport()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bucket := client.Bucket("vault")
+		if sight, err := lease.Look(t.Context(), bucket, key); sight != nil || err != nil {
+			t.Fatalf("nobody holds it: %+v %v", sight, err)
+		}
+		var notes atomic.Int32
+		began := time.Now().Add(-2 * time.Second) // stores tell seconds
+		l, err := lease.Acquire(t.Context(), bucket, key, lease.Options{Owner: "backup r1", TTL: 300 * time.Millisecond, Settle: 50 * time.Millisecond,
+			Note: func() string { return fmt.Sprintf("%d done", notes.Add(1)) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := func() *lease.Sight {
+			t.Helper()
+			sight, err := lease.Look(t.Context(), bucket, key)
+			if err != nil || sight == nil || sight.Owner != "backup r1" || sight.Renewed.Before(began) || sight.Since.IsZero() {
+				t.Fatalf("%+v %v", sight, err)
+			}
+			return sight
+		}
+		first := ""
+		for first == "" {
+			time.Sleep(10 * time.Millisecond)
+			first = seen().Note
+		}
+		for seen().Note == first { // every renewal asks anew
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err := l.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if sight, err := lease.Look(t.Context(), bucket, key); sight != nil || err != nil {
+			t.Errorf("it was released: %+v %v", sight, err)
+		}
+	})
 }
