@@ -51,7 +51,7 @@ func (n *night) runIn(ctx context.Context, name string) (backup.Result, error) {
 	n.t.Helper()
 	return backup.Run(ctx, n.Factory.Workspace(localtest.Workspace), n.vault, name, backup.Options{
 		Workspace: vault.Workspace{ID: localtest.Workspace, Name: "sales"}, ProjectID: localtest.ProjectID, Region: localtest.Region, Tool: "dataarts-backup/test",
-		Lease: lease.Options{Owner: "test", TTL: 10 * time.Second, Settle: 200 * time.Millisecond}})
+		Lease: lease.Options{Owner: "test", TTL: 2 * time.Minute, Settle: 200 * time.Millisecond}})
 }
 
 func (n *night) open(name string) *vault.Backup {

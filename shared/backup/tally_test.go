@@ -32,7 +32,7 @@ func TestRun_TellsHowFarItIs(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		_, err := backup.Run(t.Context(), n.Factory.Workspace(localtest.Workspace), n.vault, day, backup.Options{Workspace: vault.Workspace{ID: localtest.Workspace},
-			Lease: lease.Options{Owner: "backup r", TTL: 6 * time.Second, Settle: time.Second}})
+			Lease: lease.Options{Owner: "backup r", TTL: 18 * time.Second, Settle: time.Second}})
 		ended <- err
 	}()
 	var tally vault.Tally

@@ -363,6 +363,7 @@ func TestImport_LeavesNoBundleBehind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newImportDesk(t, nil, handful)
+			d.terms = brief
 			var put atomic.Bool
 			d.Objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
 				if c.Operation == "PutObject" && strings.Contains(c.Key, "/import/") {

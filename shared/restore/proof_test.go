@@ -36,7 +36,7 @@ func inBubble(t *testing.T, keys vault.Keys, fn func(d *desk), fill ...func(*dat
 		// for time who writes an object.
 		c := localtest.NewWith(t, localtest.Options{Pipes: true, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 		d := newDeskIn(t, c, keys, fill...)
-		d.keys = keys
+		d.keys, d.terms = keys, brief
 		fn(d)
 		time.Sleep(time.Minute) // a lease that was being renewed when its run ended lives that long
 	})

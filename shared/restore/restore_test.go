@@ -26,7 +26,11 @@ import (
 
 const day = "2026-11-22"
 
-var terms = lease.Options{Owner: "test", TTL: 10 * time.Second, Settle: 200 * time.Millisecond}
+// terms outlive every stall of a busy machine. brief ones are for bubbles, and for tests that wait until a lease that was left behind has ended.
+var (
+	terms = lease.Options{Owner: "test", TTL: 2 * time.Minute, Settle: 200 * time.Millisecond}
+	brief = lease.Options{Owner: "test", TTL: 10 * time.Second, Settle: 200 * time.Millisecond}
+)
 
 // desk is where an operator restores: a cloud, a vault, and the workspace as it was when the backup was taken.
 type desk struct {
@@ -34,7 +38,8 @@ type desk struct {
 	t      *testing.T
 	before map[dataarts.Kind]map[string]json.RawMessage
 	ids    atomic.Int32
-	keys   vault.Keys // of the restores
+	keys   vault.Keys    // of the restores
+	terms  lease.Options // of their leases
 }
 
 func newDesk(t *testing.T, fill ...func(*dataarts.WorkspaceHandle) error) *desk {
@@ -51,7 +56,7 @@ func newDeskWith(t *testing.T, keys vault.Keys, fill ...func(*dataarts.Workspace
 // newDeskIn makes a desk in a cloud.
 func newDeskIn(t *testing.T, c *localtest.Cloud, keys vault.Keys, fill ...func(*dataarts.WorkspaceHandle) error) *desk {
 	t.Helper()
-	d := &desk{Cloud: c, t: t}
+	d := &desk{Cloud: c, t: t, terms: terms}
 	w := d.Handle(localtest.Workspace)
 	if len(fill) == 0 {
 		fill = append(fill, func(w *dataarts.WorkspaceHandle) error {
@@ -82,7 +87,7 @@ func (d *desk) snapshot(workspace string) map[dataarts.Kind]map[string]json.RawM
 }
 
 func (d *desk) options() restore.Options {
-	return restore.Options{Lease: terms,
+	return restore.Options{Lease: d.terms,
 		Workspace: func(id string) restore.Workspace { return d.Factory.Workspace(id) },
 		Sleep:     func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Locations: restore.Locations{Store: d.Store, Bucket: localtest.Bucket, Root: "backups/", PerWorkspace: true, Workspace: localtest.Workspace, Keys: d.keys,

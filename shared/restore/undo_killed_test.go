@@ -41,6 +41,7 @@ func (d *desk) killedAt(request string, op dataarts.Operation, n int) {
 func TestUndo_OfAKilledRestoreRemovesWhatItHadCreatedAndNothingElse(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, having(dataarts.Jobs, batch("a"), batch("b"), batch("c"), batch("d")), having(dataarts.Scripts, string(shell("s", "select 1"))))
+	d.terms = brief
 	w := d.Handle(localtest.Workspace)
 	w.Wipe()
 	d.killedAt(`{"id":"x","date":"2026-11-22","duplicateNamePolicy":"overwrite"}`, dataarts.CreateJob, 3)

@@ -24,18 +24,18 @@ import (
 // nights is a desk in a bubble whose workspace was backed up on two days; retention keeps the second only.
 func nights(t *testing.T) (*desk, *vault.Vault, retention.Options) {
 	t.Helper()
-	d := &desk{Cloud: localtest.NewWith(t, localtest.Options{Pipes: true}), t: t}
+	d := &desk{Cloud: localtest.NewWith(t, localtest.Options{Pipes: true}), t: t, terms: brief}
 	if err := sample.Fill(d.Handle(localtest.Workspace), sample.Options{Jobs: 6, Scripts: 4, Resources: 2}); err != nil {
 		t.Fatal(err)
 	}
 	d.before = d.snapshot(localtest.Workspace)
 	v := vault.New(d.Store, localtest.Bucket, "backups/"+localtest.Workspace)
 	for _, name := range []string{day, "2026-11-23"} {
-		if res, err := backup.Run(t.Context(), d.Factory.Workspace(localtest.Workspace), v, name, backup.Options{Workspace: vault.Workspace{ID: localtest.Workspace}, Lease: terms}); err != nil {
+		if res, err := backup.Run(t.Context(), d.Factory.Workspace(localtest.Workspace), v, name, backup.Options{Workspace: vault.Workspace{ID: localtest.Workspace}, Lease: brief}); err != nil {
 			t.Fatalf("%+v %v", res, err)
 		}
 	}
-	return d, v, retention.Options{Keep: retention.Keep{Daily: 1}, Lease: terms}
+	return d, v, retention.Options{Keep: retention.Keep{Daily: 1}, Lease: brief}
 }
 
 // While one restore writes, another one restores the same backup into another workspace, and while both do, retention comes by.
@@ -121,13 +121,13 @@ func TestRun_ThatContinuesAKilledOneDoesNotWaitForItsUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, v, keep := nights(t)
 		killed, kill := context.WithCancel(t.Context())
-		if _, err := lease.Acquire(killed, d.Store, v.UseKey(day, "restore-mine-OLD"), terms); err != nil {
+		if _, err := lease.Acquire(killed, d.Store, v.UseKey(day, "restore-mine-OLD"), brief); err != nil {
 			t.Fatal(err)
 		}
 		kill()
 		began := time.Now()
 		d.must(restore.Complete, `{"id":"mine","date":"`+day+`","duplicateNamePolicy":"overwrite"}`)
-		if took := time.Since(began); took >= terms.TTL {
+		if took := time.Since(began); took >= brief.TTL {
 			t.Errorf("it took %s", took)
 		}
 		if out, err := retention.Apply(t.Context(), v, keep); err != nil || !slices.Equal(out.Removed, []string{day}) {
