@@ -16,6 +16,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/restore"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 // This file tells whose what an import was to create is, where somebody else was there first or the run ended before it could look.
@@ -362,37 +363,39 @@ func TestImport_LeavesNoBundleBehind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newImportDesk(t, nil, handful)
-			d.terms = brief
-			var put atomic.Bool
-			d.Objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
-				if c.Operation == "PutObject" && strings.Contains(c.Key, "/import/") {
-					put.Store(true)
+			inBubble(t, vault.Keys{}, func(quick *desk) {
+				d := &importDesk{desk: quick, threshold: 1}
+				d.Handle(localtest.Workspace).Wipe()
+				var put atomic.Bool
+				d.Objects.Intercept(func(c objectstore.Call) *objectstore.Fault {
+					if c.Operation == "PutObject" && strings.Contains(c.Key, "/import/") {
+						put.Store(true)
+						return nil
+					}
+					if put.Load() {
+						return &objectstore.Fault{Status: 403, Code: "AccessDenied"}
+					}
 					return nil
+				})
+				d.DataArts.Intercept(func(_ *http.Request, _ dataarts.Operation) *dataarts.Fault {
+					if put.Load() {
+						return expired()
+					}
+					return nil
+				})
+				if report, err := d.run(request); err == nil {
+					d.t.Fatalf("not interrupted: %s", dump(report))
 				}
-				if put.Load() {
-					return &objectstore.Fault{Status: 403, Code: "AccessDenied"}
+				d.Objects.Intercept(nil)
+				d.DataArts.Intercept(nil)
+				if len(d.bundles()) == 0 {
+					d.t.Fatal("there is no bundle that could be left")
 				}
-				return nil
-			})
-			d.DataArts.Intercept(func(_ *http.Request, _ dataarts.Operation) *dataarts.Fault {
-				if put.Load() {
-					return expired()
+				end(d.t, d)
+				if left := d.bundles(); len(left) > 0 {
+					d.t.Errorf("%q", left)
 				}
-				return nil
-			})
-			if report, err := d.run(request); err == nil {
-				t.Fatalf("not interrupted: %s", dump(report))
-			}
-			d.Objects.Intercept(nil)
-			d.DataArts.Intercept(nil)
-			if len(d.bundles()) == 0 {
-				t.Fatal("there is no bundle that could be left")
-			}
-			end(t, d)
-			if left := d.bundles(); len(left) > 0 {
-				t.Errorf("%q", left)
-			}
+			}, handful)
 		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/shared/factory"
 	"github.com/dataarts-backup/dataarts-backup/shared/rawjson"
 	"github.com/dataarts-backup/dataarts-backup/shared/restore"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 // This file has what others do in the workspace while a restore runs, and between its runs.
@@ -135,14 +136,15 @@ func (w merging) Update(ctx context.Context, ref asset.Ref, id string, definitio
 
 func TestRun_OverwrittenMeansThatWhatThePlanTakesAwayIsGone(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, having(dataarts.Scripts, `{"name":"s","type":"Shell","content":"echo backup"}`))
-	d.put(dataarts.Scripts, `{"name":"s","type":"Shell","content":"echo live","description":"live"}`)
-	opts := d.unhurried()
-	opts.Workspace = func(id string) restore.Workspace { return merging{d.Factory.Workspace(id)} }
-	report, err := restore.Run(t.Context(), d.request(overwrite), opts)
-	if i := item(report, asset.Scripts, "s"); err != nil || i.Outcome != restore.Errored || !strings.Contains(i.Reason, "description") || !i.Written {
-		t.Errorf("%v %+v", err, i)
-	}
+	inBubble(t, vault.Keys{}, func(d *desk) {
+		d.put(dataarts.Scripts, `{"name":"s","type":"Shell","content":"echo live","description":"live"}`)
+		opts := d.unhurried()
+		opts.Workspace = func(id string) restore.Workspace { return merging{d.Factory.Workspace(id)} }
+		report, err := restore.Run(d.t.Context(), d.request(overwrite), opts)
+		if i := item(report, asset.Scripts, "s"); err != nil || i.Outcome != restore.Errored || !strings.Contains(i.Reason, "description") || !i.Written {
+			t.Errorf("%v %+v", err, i)
+		}
+	}, having(dataarts.Scripts, `{"name":"s","type":"Shell","content":"echo backup"}`))
 }
 
 // oneTime is a job that runs once.

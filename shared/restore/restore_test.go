@@ -26,7 +26,7 @@ import (
 
 const day = "2026-11-22"
 
-// terms outlive every stall of a busy machine. brief ones are for bubbles, and for tests that wait until a lease that was left behind has ended.
+// terms outlive every stall of a busy machine. brief ones are for bubbles, where nothing stalls and tests wait for leases that were left behind.
 var (
 	terms = lease.Options{Owner: "test", TTL: 2 * time.Minute, Settle: 200 * time.Millisecond}
 	brief = lease.Options{Owner: "test", TTL: 10 * time.Second, Settle: 200 * time.Millisecond}

@@ -11,6 +11,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/infra/local/objectstore"
 	"github.com/dataarts-backup/dataarts-backup/shared/asset"
 	"github.com/dataarts-backup/dataarts-backup/shared/restore"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 // killedAt ends the process of a restore at its n-th request of a sort.
@@ -40,22 +41,22 @@ func (d *desk) killedAt(request string, op dataarts.Operation, n int) {
 
 func TestUndo_OfAKilledRestoreRemovesWhatItHadCreatedAndNothingElse(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, having(dataarts.Jobs, batch("a"), batch("b"), batch("c"), batch("d")), having(dataarts.Scripts, string(shell("s", "select 1"))))
-	d.terms = brief
-	w := d.Handle(localtest.Workspace)
-	w.Wipe()
-	d.killedAt(`{"id":"x","date":"2026-11-22","duplicateNamePolicy":"overwrite"}`, dataarts.CreateJob, 3)
-	if n := len(w.All(dataarts.Jobs)); n != 2 {
-		t.Fatalf("%d jobs are there, want 2", n)
-	}
-	d.put(dataarts.Jobs, described(batch("c"), "somebody's own"))
-	report, err := restore.Undo(t.Context(), "x", d.options())
-	if err != nil || report.Status != restore.Partial || !strings.Contains(report.Message, `job "c"`) || strings.Contains(report.Message, `job "a"`) {
-		t.Errorf("%v %s", err, dump(report))
-	}
-	if left := w.All(dataarts.Jobs); len(left) != 1 || left["c"] == nil || len(w.All(dataarts.Scripts)) != 0 {
-		t.Errorf("left are %v and %v", left, w.All(dataarts.Scripts))
-	}
+	inBubble(t, vault.Keys{}, func(d *desk) {
+		w := d.Handle(localtest.Workspace)
+		w.Wipe()
+		d.killedAt(`{"id":"x","date":"2026-11-22","duplicateNamePolicy":"overwrite"}`, dataarts.CreateJob, 3)
+		if n := len(w.All(dataarts.Jobs)); n != 2 {
+			t.Fatalf("%d jobs are there, want 2", n)
+		}
+		d.put(dataarts.Jobs, described(batch("c"), "somebody's own"))
+		report, err := restore.Undo(d.t.Context(), "x", d.options())
+		if err != nil || report.Status != restore.Partial || !strings.Contains(report.Message, `job "c"`) || strings.Contains(report.Message, `job "a"`) {
+			t.Errorf("%v %s", err, dump(report))
+		}
+		if left := w.All(dataarts.Jobs); len(left) != 1 || left["c"] == nil || len(w.All(dataarts.Scripts)) != 0 {
+			t.Errorf("left are %v and %v", left, w.All(dataarts.Scripts))
+		}
+	}, having(dataarts.Jobs, batch("a"), batch("b"), batch("c"), batch("d")), having(dataarts.Scripts, string(shell("s", "select 1"))))
 }
 
 func TestUndo_IsRunningOnRecordUntilItIsOver(t *testing.T) {
