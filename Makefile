@@ -120,7 +120,7 @@ fuzz: ## fuzz every target FUZZTIME (20000x) times
 	done
 
 # Minutes on an idle machine; with e.g. BENCH_FLAGS='-n 500 -out -' it is a look that leaves the page alone.
-bench: ## measure the functions as whole processes, into docs/benchmarks.md (BENCH_FLAGS='-rows 3,4')
+bench: ## measure the functions as whole processes, into docs/benchmarks.md (BENCH_FLAGS='-rows 3,4': some of it, on the screen only)
 	go run ./infra/bench $(BENCH_FLAGS)
 
 gobench: ## run the benchmarks of single functions

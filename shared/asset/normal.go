@@ -35,8 +35,9 @@ const (
 	Empty     Form = "empty"     // {} or []
 )
 
-// Normals lists the fields in which two definitions, with the names that [Taken] gives to fields, may differ without a difference in meaning. Fields are left out of it where documents disagree about
-// the default (retryTimes, basicConfig.instanceTimeout), or where it is a setting of the workspace (basicConfig.isIgnoreWaiting, expressionTimeZone).
+// Normals lists the fields in which two definitions, with the names that [Taken] gives to fields, may differ without a difference in meaning. Fields are
+// left out of it where documents disagree about the default (retryTimes, basicConfig.instanceTimeout), or where it is a setting of the workspace
+// (basicConfig.isIgnoreWaiting, expressionTimeZone).
 func Normals() []Normal {
 	const (
 		create   = "Create Job page"

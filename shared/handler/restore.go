@@ -250,19 +250,19 @@ func (r *restoring) object(ctx context.Context, o event.Object, key string) (any
 
 // refuseUnread refuses an object that is no restore request, under the id that it names if that is not taken, else under id, and tells people of it:
 // run, which tells of everything else, never sees it.
-func (r *restoring) refuseUnread(ctx context.Context, id string, data []byte, faults error) (any, error) {
+func (r *restoring) refuseUnread(ctx context.Context, id string, data []byte, faults error) (*restore.Report, error) {
 	if named := rawjson.StringAt(data, "id"); restore.IsID(named) {
 		if _, err := r.locations().Reports().Load(ctx, named); errors.Is(err, restore.ErrNoReport) {
 			id = named
 		}
 	}
-	report, _ := r.refused(id, faults)
+	report, err := r.refuseObject(ctx, id, faults)
 	r.tellOfRestore(ctx, restore.Request{}, report, nil)
-	return r.refuseObject(ctx, id, faults)
+	return report, err
 }
 
 // refuseObject writes a refusal as a report.
-func (r *restoring) refuseObject(ctx context.Context, id string, faults error) (any, error) {
+func (r *restoring) refuseObject(ctx context.Context, id string, faults error) (*restore.Report, error) {
 	report, refusal := r.refused(id, faults)
 	if err := r.locations().Reports().Save(ctx, report); err != nil {
 		return report, err

@@ -142,7 +142,7 @@ func TestRun_OverwrittenMeansThatWhatThePlanTakesAwayIsGone(t *testing.T) {
 		opts.Workspace = func(id string) restore.Workspace { return merging{d.Factory.Workspace(id)} }
 		report, err := restore.Run(d.t.Context(), d.request(overwrite), opts)
 		if i := item(report, asset.Scripts, "s"); err != nil || i.Outcome != restore.Errored || !strings.Contains(i.Reason, "description") || !i.Written {
-			t.Errorf("%v %+v", err, i)
+			d.t.Errorf("%v %+v", err, i)
 		}
 	}, having(dataarts.Scripts, `{"name":"s","type":"Shell","content":"echo backup"}`))
 }

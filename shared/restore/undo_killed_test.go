@@ -46,15 +46,15 @@ func TestUndo_OfAKilledRestoreRemovesWhatItHadCreatedAndNothingElse(t *testing.T
 		w.Wipe()
 		d.killedAt(`{"id":"x","date":"2026-11-22","duplicateNamePolicy":"overwrite"}`, dataarts.CreateJob, 3)
 		if n := len(w.All(dataarts.Jobs)); n != 2 {
-			t.Fatalf("%d jobs are there, want 2", n)
+			d.t.Fatalf("%d jobs are there, want 2", n)
 		}
 		d.put(dataarts.Jobs, described(batch("c"), "somebody's own"))
 		report, err := restore.Undo(d.t.Context(), "x", d.options())
 		if err != nil || report.Status != restore.Partial || !strings.Contains(report.Message, `job "c"`) || strings.Contains(report.Message, `job "a"`) {
-			t.Errorf("%v %s", err, dump(report))
+			d.t.Errorf("%v %s", err, dump(report))
 		}
 		if left := w.All(dataarts.Jobs); len(left) != 1 || left["c"] == nil || len(w.All(dataarts.Scripts)) != 0 {
-			t.Errorf("left are %v and %v", left, w.All(dataarts.Scripts))
+			d.t.Errorf("left are %v and %v", left, w.All(dataarts.Scripts))
 		}
 	}, having(dataarts.Jobs, batch("a"), batch("b"), batch("c"), batch("d")), having(dataarts.Scripts, string(shell("s", "select 1"))))
 }
