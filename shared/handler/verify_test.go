@@ -10,6 +10,7 @@ import (
 	"github.com/dataarts-backup/dataarts-backup/infra/local/functiongraph"
 	"github.com/dataarts-backup/dataarts-backup/infra/local/localtest"
 	"github.com/dataarts-backup/dataarts-backup/shared/handler"
+	"github.com/dataarts-backup/dataarts-backup/shared/vault"
 )
 
 func TestBackup_Verify(t *testing.T) {
@@ -155,4 +156,26 @@ func TestBackup_ErrorsSayWhatCanBeDone(t *testing.T) {
 			t.Errorf("%s", answer)
 		}
 	})
+}
+
+// A verification asks DataArts for nothing, not even for the workspace's name: that is the manifest's.
+func TestBackup_AVerificationThatFailsNamesTheWorkspaceAsItsBackupDoes(t *testing.T) {
+	t.Parallel()
+	f := newFunctions(t)
+	h, people := f.telling(map[string]string{})
+	v := vault.New(f.Store, localtest.Bucket, localtest.Workspace)
+	b, err := v.Folder("2026-11-22").Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Objects.DeleteObject(localtest.Bucket, localtest.Workspace+"/2026-11-22/"+b.Manifest.Assets[1].Key); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := f.invoke(h, []byte(`{"verify":"2026-11-22"}`)); err == nil {
+		t.Fatal(answer)
+	}
+	name := b.Manifest.Workspace.Name
+	if messages := people.Messages(); name == "" || len(messages) != 1 || !strings.Contains(messages[0].Text, name) {
+		t.Errorf("want %q told: %+v", name, messages)
+	}
 }
